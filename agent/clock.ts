@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+
+/** What an entry says of when it was heard. */
+export interface Reading {
+  /** Microseconds since 1970-01-01T00:00:00Z, in 0..2^53−1 whatever the clock shows. */
+  readonly time: number;
+  /** 1: known to be synchronised. */
+  readonly clock: 0 | 1;
+}
+
+export interface Step {
+  /** Milliseconds that the wall clock moved beyond what really passed; negative: back. */
+  readonly byMs: number;
+}
+
+/** Touched by systemd-timesyncd once it has set the clock. */
+const TIMESYNC_FILE = '/run/systemd/timesync/synchronized';
+/** The least that counts as a step. */
+const STEP_MS = 1000;
+
+/** The wall clock, and whether it can be believed. */
+export class Clock {
+  #synchronised: 0 | 1 = 0;
+  #wallMs = Date.now();
+  #steadyMs = performance.now();
+
+  read(): Reading {
+    return { time: Math.min(Math.max(Math.round(Date.now() * 1000), 0), Number.MAX_SAFE_INTEGER), clock: this.#synchronised };
+  }
+
+  /** Asks the system whether its clock is synchronised; true if the answer changed. Blocks for some milliseconds. */
+  checkSynchronised(): boolean {
+    const before = this.#synchronised;
+    this.#synchronised = isSynchronised() ? 1 : 0;
+    return before !== this.#synchronised;
+  }
+
+  /** Compares the wall clock with a clock that can't be set, since the last call. */
+  step(): Step | undefined {
+    const wallMs = Date.now();
+    const steadyMs = performance.now();
+    const byMs = Math.round(wallMs - this.#wallMs - (steadyMs - this.#steadyMs));
+    this.#wallMs = wallMs;
+    this.#steadyMs = steadyMs;
+    return Math.abs(byMs) > STEP_MS ? { byMs } : undefined;
+  }
+}
+
+/** The kernel's own flag, which every time service sets, is what timedatectl shows; "could not ask" is "not known to be". */
+function isSynchronised(): boolean {
+  if (existsSync(TIMESYNC_FILE)) return true;
+  const answer = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { encoding: 'utf8', timeout: 2000 });
+  return answer.status === 0 && answer.stdout.trim() === 'yes';
+}

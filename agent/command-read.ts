@@ -1,0 +1,118 @@
+import type { Command } from 'commander';
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { printResult } from '../program/command.ts';
+import { createFileDurably } from '../program/durable-file.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { native } from '../program/native.ts';
+import { startProgress } from '../program/progress.ts';
+import { formatEvidence } from '../tlog/evidence.ts';
+import type { Signer } from '../tlog/vkey.ts';
+import { findLog, loadConfig, reading, readingAsync, type Context } from './context.ts';
+import { exportLog } from './export.ts';
+import { openIdentity, pathsIn, type Paths } from './generation.ts';
+import { makeEvidence } from './proof.ts';
+import type { LogRow } from './rows.ts';
+import { formatLine, formatStatus, readLine, readStatus } from './status.ts';
+import { verifyStore } from './verify-store.ts';
+
+const FILE_MODE = 0o644;
+
+export function verify(_: object, command: Command, context: Context): void {
+  const { terminal, nowMs } = context;
+  const { values } = loadConfig(command, context);
+  reading(values, (rows) => {
+    const total = rows.logs().reduce((sum, { number }) => sum + rows.size(number), 0);
+    const progress = startProgress({ stream: terminal.stderr, label: 'verify', unit: 'entries', total, nowMs });
+    const findings = verifyStore(native, rows, pathsIn(values.store.directory), (done) => {
+      progress.update(done);
+    });
+    progress.end();
+    const failed = findings.filter(({ status }) => status === 'FAIL').length;
+    const summary = failed === 0 ? 'everything fits' : `${failed} of ${findings.length} checks failed`;
+    if (failed > 0) terminal.exitCode = EXIT.tampered;
+    printResult(terminal, command, {
+      json: { ok: failed === 0, findings },
+      text: [...findings.map(({ status, what, detail }) => `${status}  ${what}: ${detail}`), summary].join('\n'),
+    });
+  });
+}
+
+export function status(_: object, command: Command, context: Context): void {
+  const { values } = loadConfig(command, context);
+  const found = reading(values, readStatus);
+  printResult(context.terminal, command, { json: found, text: formatStatus(found) });
+}
+
+export function tail(options: { n: number; log?: string }, command: Command, context: Context): void {
+  const { values } = loadConfig(command, context);
+  const lines = reading(values, (rows) => {
+    const { number } = findLog(rows, options.log);
+    const size = rows.size(number);
+    return [...rows.entries(number, Math.max(0, size - options.n), size)].map(readLine);
+  });
+  printResult(context.terminal, command, { json: lines, text: lines.map(formatLine).join('\n') });
+}
+
+export function prove(index: number, options: { out?: string; log?: string }, command: Command, context: Context): void {
+  const { values } = loadConfig(command, context);
+  const paths = pathsIn(values.store.directory);
+  const evidence = reading(values, (rows) => {
+    const row = findLog(rows, options.log);
+    return formatEvidence(makeEvidence(native, rows, row, index, () => identityOf(paths, row)));
+  });
+  if (options.out === undefined) {
+    context.terminal.stdout.write(evidence);
+    return;
+  }
+  createFileDurably(options.out, evidence, { mode: FILE_MODE });
+  printResult(context.terminal, command, {
+    json: { file: options.out, bytes: evidence.length },
+    text: `${options.out}: evidence of entry ${index}, ${evidence.length} bytes; check it with tallystick-audit evidence`,
+  });
+}
+
+export async function exportAll(
+  file: string | undefined,
+  options: { log?: string },
+  command: Command,
+  context: Context,
+): Promise<void> {
+  const { terminal, nowMs } = context;
+  const { values } = loadConfig(command, context);
+  const paths = pathsIn(values.store.directory);
+  await readingAsync(values, async (rows) => {
+    const logs = options.log === undefined ? rows.logs() : [findLog(rows, options.log)];
+    const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
+    const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
+    let bytes = 0;
+    for (const row of logs) {
+      for (const record of exportLog(native, rows, row, identityOf(paths, row))) {
+        bytes += record.length;
+        await write(output, record);
+        progress.update(bytes);
+      }
+    }
+    progress.end();
+    if (file === undefined) return;
+    output.end();
+    await once(output, 'close');
+    printResult(terminal, command, {
+      json: { file, bytes, logs: logs.map(({ origin }) => origin) },
+      text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
+    });
+  });
+}
+
+async function write(output: Writable, bytes: Uint8Array): Promise<void> {
+  if (!output.write(bytes)) await once(output, 'drain');
+}
+
+function identityOf(paths: Paths, row: LogRow): Signer {
+  const identity = openIdentity(native, paths, row);
+  if (identity !== undefined) return identity;
+  throw new Failure(EXIT.error, `${row.origin}: expected its identity key in ${paths.keys}, got none or a damaged one`, {
+    hint: 'without it no checkpoint can be signed; restore the file from a backup',
+  });
+}

@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { createHash } from 'node:crypto';
+import { fstatSync } from 'node:fs';
+import { printResult } from '../program/command.ts';
+import { native } from '../program/native.ts';
+import { startProgress } from '../program/progress.ts';
+import { appendLines } from './append.ts';
+import { Clock } from './clock.ts';
+import { loadConfig, openWriter, type Context } from './context.ts';
+import { createLogger } from './logger.ts';
+import { run } from './run.ts';
+
+export async function runService(_: object, command: Command, context: Context): Promise<void> {
+  const { values, effective } = loadConfig(command, context);
+  const logger = createLogger(context.terminal.stderr, values.log.level, context.env['JOURNAL_STREAM']);
+  const signal = context.stopSignal();
+  const clock = new Clock();
+  clock.checkSynchronised();
+  const writer = openWriter(values, clock, (text) => {
+    logger.warn(text);
+  });
+  try {
+    await run({
+      writer,
+      clock,
+      logger,
+      signal,
+      sealIntervalMs: values.seal.interval_s * 1000,
+      heartbeatIntervalMs: values.heartbeat.interval_s * 1000,
+      configHash: createHash('sha256').update(JSON.stringify(effective())).digest('hex'),
+    });
+  } finally {
+    writer.close();
+  }
+}
+
+export async function append(
+  options: { topic?: string; ndjson?: true; batch: number },
+  command: Command,
+  context: Context,
+): Promise<void> {
+  const { terminal, stdin, nowMs } = context;
+  const { values } = loadConfig(command, context);
+  const clock = new Clock();
+  clock.checkSynchronised();
+  const writer = openWriter(values, clock, (text) => terminal.stderr.write(`tallystick-agent: ${text}\n`));
+  const input = fstatSync(stdin.fd);
+  const sized = input.isFile() ? { total: input.size, unit: 'bytes' } : { unit: 'messages' };
+  const progress = startProgress({ stream: terminal.stderr, label: 'append', ...sized, nowMs });
+  const first = writer.log.size;
+  try {
+    const count = await appendLines(stdin, {
+      suite: native,
+      topic: options.topic,
+      isJson: options.ndjson === true || options.topic === undefined,
+      batchLines: options.batch,
+      maxPayloadBytes: values.capture.max_payload_bytes,
+      read: () => clock.read(),
+      append: (messages) => writer.append(messages),
+      onProgress: (bytes, messages) => {
+        progress.update(input.isFile() ? Math.min(bytes, input.size) : messages);
+      },
+    });
+    writer.log.seal();
+    progress.end();
+    const range = count === 0 ? '' : `, entries ${first} to ${writer.log.size - 1}`;
+    printResult(terminal, command, {
+      json: { origin: writer.row.origin, first, count, size: writer.log.size },
+      text: `${count.toLocaleString('en-US')} messages recorded and sealed in ${writer.row.origin}${range}`,
+    });
+  } finally {
+    progress.end();
+    writer.close();
+  }
+}

@@ -1,0 +1,98 @@
+import * as v from 'valibot';
+import { loadConfig } from '../program/config-file.ts';
+import type { Config, Sources, Values } from '../program/config-file.ts';
+import { integer, oneOf, path, renderSettings, required, setting, text } from '../program/setting.ts';
+import type { Value } from '../program/setting.ts';
+import { TlogError } from '../tlog/error.ts';
+import { checkDevice, checkFleet } from '../tlog/origin.ts';
+import { MAX_PAYLOAD_BYTES } from '../tlog/payload.ts';
+import { EPOCH_BYTES, EPOCH_ENTRIES, EPOCH_MAX_BYTES, epochCost } from '../tlog/seal.ts';
+
+export const DEFAULT_CONFIG_PATH = '/etc/tallystick/agent.toml';
+
+const MIB = 2 ** 20;
+const MAX = Number.MAX_SAFE_INTEGER;
+
+const FLEET = text(accepted(checkFleet), '1 to 63 letters, digits, "-" or ".", the first a letter or digit');
+const DEVICE = text(
+  accepted(checkDevice),
+  '1 to 63 letters, digits or "-", the first a letter or digit, and not "fleet", "log" or "collector"',
+);
+
+/** So many of the smallest entries fill an epoch. */
+const MAX_EPOCH_ENTRIES = Math.floor(EPOCH_MAX_BYTES / epochCost(0, 0));
+
+/** Every setting of the agent, with unit, limits and default: what is checked, what `config init` writes and what the code reads. */
+const SETTINGS = v.strictObject({
+  device: v.strictObject({
+    fleet: required(FLEET, 'The fleet that the device belongs to: the first part of the name of its logs.'),
+    name: required(DEVICE, 'The name of this device within the fleet.'),
+  }),
+  store: v.strictObject({
+    directory: setting(path(), '/var/lib/tallystick', 'Folder of log, keys and lock; it belongs to the service alone.'),
+    retention_days: setting(integer(0, 36_500), 7, 'Days for which entries are kept after the collector has them.'),
+    quota_bytes: setting(integer(16 * MIB, MAX), 4096 * MIB, 'Bytes that the log may take on the disk.'),
+    free_floor_bytes: setting(integer(0, MAX), 256 * MIB, 'Bytes that must stay free on the disk.'),
+    when_full: setting(
+      oneOf('refuse', 'shed'),
+      'refuse',
+      'When entries that the collector does not have fill the quota: "refuse" new messages (no PUBACK, HTTP 507),\nor "shed" the oldest payloads and keep every entry, hash and seal.',
+    ),
+  }),
+  commit: v.strictObject({
+    max_entries: setting(integer(1, 65_536), 64, 'Messages are committed in groups: after so many of them (more under load) …'),
+    max_delay_ms: setting(integer(0, 10_000), 20, '… or after so many milliseconds, whichever is first. 0 waits for nothing.'),
+  }),
+  seal: v.strictObject({
+    max_entries: setting(integer(1, MAX_EPOCH_ENTRIES), EPOCH_ENTRIES, 'A seal is made after so many entries …'),
+    max_bytes: setting(integer(1, EPOCH_BYTES), EPOCH_BYTES, '… or so many bytes of entries and payloads …'),
+    interval_s: setting(integer(1, 3600), 60, '… or so many seconds after the first of them, whichever is first.'),
+  }),
+  capture: v.strictObject({
+    max_payload_bytes: setting(integer(0, MAX_PAYLOAD_BYTES), MAX_PAYLOAD_BYTES, 'Longer payloads are hashed and not kept.'),
+  }),
+  heartbeat: v.strictObject({
+    interval_s: setting(integer(1, 86_400), 900, 'An entry at least every so many seconds, so that silence is visible.'),
+  }),
+  runtime: v.strictObject({
+    socket: setting(path(), '/run/tallystick/agent.sock', 'Socket of the running agent.'),
+  }),
+  log: v.strictObject({
+    level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'What is written to standard error.'),
+  }),
+});
+
+/** As in the file: `config.seal.max_entries`. */
+export type AgentConfig = Values<typeof SETTINGS>;
+
+const PREAMBLE = `Configuration of tallystick-agent. A line that begins with "#" and no space shows a default.
+Stronger than this file, in this order: conf.d/*.toml next to it, the environment (TALLYSTICK_SEAL__INTERVAL_S=30), flags.
+"tallystick-agent config check" tries it out, "tallystick-agent config show --effective" says what came from where.`;
+
+/** Throws `Failure` (exit 78) with one line on what is wrong and where. */
+export function loadAgentConfig(sources: Sources): Config<typeof SETTINGS> {
+  return loadConfig(SETTINGS, sources);
+}
+
+/**
+ * The file that `init` and `config init` write: what is `given`, by dotted key, and everything else as a comment with its default.
+ * A value that the file could not be loaded with is a `Failure` (exit 2): it came from the command line.
+ */
+export function renderDefaultConfig(
+  given: Readonly<Record<string, Value>> & { readonly 'device.fleet': string; readonly 'device.name': string },
+): string {
+  return renderSettings(SETTINGS, given, PREAMBLE);
+}
+
+/** A check that throws, as one that answers. */
+function accepted(check: (word: string) => void): (word: string) => boolean {
+  return (word) => {
+    try {
+      check(word);
+      return true;
+    } catch (error) {
+      if (error instanceof TlogError) return false;
+      throw error;
+    }
+  };
+}

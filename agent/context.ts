@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import type { Readable } from 'node:stream';
+import type { Terminal } from '../program/command.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { native } from '../program/native.ts';
+import type { Clock } from './clock.ts';
+import { loadAgentConfig, type AgentConfig } from './config.ts';
+import { pathsIn } from './generation.ts';
+import type { LogRow, Rows } from './rows.ts';
+import { Store } from './store.ts';
+import { Writer } from './writer.ts';
+
+/** What the commands get from the process, which only main.ts looks at. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable & { readonly fd: number };
+  readonly uid: number | undefined;
+  readonly nowMs: () => number;
+  /** Ends a service; aborted by SIGTERM and SIGINT once it was asked for. */
+  readonly stopSignal: () => AbortSignal;
+}
+
+/** `--config` and `--set`, which every command has. */
+export function sourcesOf(command: Command, { env }: Context): Parameters<typeof loadAgentConfig>[0] {
+  const options: { config: string; set: string[] } = command.optsWithGlobals();
+  const flags = options.set.map((word): [string, string] => {
+    const at = word.indexOf('=');
+    if (at < 1) throw new Failure(EXIT.usage, `--set: expected <key>=<value>, got ${JSON.stringify(word)}`);
+    return [word.slice(0, at), word.slice(at + 1)];
+  });
+  return { path: options.config, env, flags: Object.fromEntries(flags) };
+}
+
+export function loadConfig(command: Command, context: Context): ReturnType<typeof loadAgentConfig> {
+  return loadAgentConfig(sourcesOf(command, context));
+}
+
+/** Opens the store to write, as its only writer; `tell` hears of what a technician should know. */
+export function openWriter(config: AgentConfig, clock: Clock, tell: (text: string) => void): Writer {
+  return Writer.open({
+    suite: native,
+    paths: pathsIn(config.store.directory),
+    name: { fleet: config.device.fleet, device: config.device.name },
+    limits: { entries: config.seal.max_entries, bytes: config.seal.max_bytes },
+    read: () => clock.read(),
+    onContinued: (closed, by) => {
+      tell(`the log ${closed.origin} is closed, because ${closed.closed ?? ''}; ${by.origin} continues it`);
+    },
+  });
+}
+
+/** Works on the store as a reader, beside a writer that may be running. */
+export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
+  const rows = Store.openRows(pathsIn(config.store.directory).store);
+  try {
+    return work(rows);
+  } finally {
+    rows.close();
+  }
+}
+
+export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) => Promise<T>): Promise<T> {
+  const rows = Store.openRows(pathsIn(config.store.directory).store);
+  try {
+    return await work(rows);
+  } finally {
+    rows.close();
+  }
+}
+
+/** The generation of this origin, by default the one that grows. */
+export function findLog(rows: Rows, origin: string | undefined): LogRow {
+  const logs = rows.logs();
+  const found = origin === undefined ? logs.at(-1) : logs.find((log) => log.origin === origin);
+  if (found !== undefined) return found;
+  const names = logs.map((log) => log.origin).join(', ');
+  throw new Failure(EXIT.error, `log ${origin ?? ''}: expected one of this store (${names}), got another`);
+}

@@ -1,0 +1,117 @@
+import { decodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
+import type { Attribute } from '../tlog/entry.ts';
+
+/** One line of NDJSON, as a message without its source. */
+export interface JsonMessage {
+  /** Undefined where the line leaves it to who reads it. */
+  readonly topic: string | undefined;
+  readonly attributes: readonly Attribute[];
+  readonly payload: Uint8Array;
+}
+
+const MEMBERS = ['topic', 'payload', 'payload_base64', 'attributes'];
+
+/**
+ * Reads `{"topic": "…", "payload": …, "attributes": {"…": "…"}}`. The payload is the *source text* of its value, byte for byte:
+ * `248.0` stays `248.0`, a string keeps its quotes. In place of it `payload_base64` holds any bytes.
+ * Throws an Error whose message says what was expected.
+ */
+export function parseJsonMessage(line: string): JsonMessage {
+  const value = parse(line);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('expected a JSON object, got another value');
+  const members = sourceOfMembers(line);
+  const names = members.map(({ name }) => name);
+  const unknown = names.find((name) => !MEMBERS.includes(name));
+  if (unknown !== undefined) throw new Error(`expected only ${MEMBERS.join(', ')}, got ${JSON.stringify(unknown.slice(0, 60))}`);
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  if (repeated !== undefined) throw new Error(`expected ${repeated} once, got it more than once`);
+  const { topic, attributes, payload_base64: base64 } = value as Record<string, unknown>;
+  if (topic !== undefined && typeof topic !== 'string') throw new Error('topic: expected a string, got another value');
+  if (topic?.isWellFormed() === false) throw new Error('topic: expected Unicode, got a lone surrogate');
+  return { topic, attributes: readAttributes(attributes), payload: readPayload(members, base64) };
+}
+
+function readPayload(members: readonly Member[], base64: unknown): Uint8Array {
+  const source = members.find(({ name }) => name === 'payload')?.source;
+  if ((source === undefined) === (base64 === undefined))
+    throw new Error('expected either payload or payload_base64, got both or none');
+  if (source !== undefined) return encodeUtf8(source);
+  if (typeof base64 !== 'string') throw new Error('payload_base64: expected a string, got another value');
+  return decodeBase64(base64);
+}
+
+function readAttributes(value: unknown): Attribute[] {
+  if (value === undefined) return [];
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('attributes: expected an object of strings');
+  return Object.entries(value).map(([key, text]): Attribute => {
+    if (typeof text !== 'string')
+      throw new Error(`attribute ${JSON.stringify(key.slice(0, 60))}: expected a string, got another value`);
+    if (!key.isWellFormed() || !text.isWellFormed()) throw new Error('attributes: expected Unicode, got a lone surrogate');
+    return [key, text];
+  });
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    throw new Error(
+      `expected JSON, got ${JSON.stringify(line.slice(0, 60))} (${error instanceof Error ? error.message.slice(0, 120) : ''})`,
+    );
+  }
+}
+
+interface Member {
+  readonly name: string;
+  /** The text of its value, without the white space around it. */
+  readonly source: string;
+}
+
+/**
+ * Where the values of an object's members stand. JSON.parse has said that the text is an object, so all there is to do is to
+ * skip strings and to count brackets: JSON.parse itself does not tell.
+ */
+function sourceOfMembers(text: string): Member[] {
+  const members: Member[] = [];
+  let at = text.indexOf('{') + 1;
+  while (at < text.length) {
+    at = skip(text, at, ' \t\r\n,');
+    if (text[at] !== '"') return members;
+    const nameEnd = endOfString(text, at);
+    const name = JSON.parse(text.slice(at, nameEnd)) as string;
+    const start = skip(text, nameEnd, ' \t\r\n:');
+    at = endOfValue(text, start);
+    members.push({ name, source: text.slice(start, at).trimEnd() });
+  }
+  return members;
+}
+
+function skip(text: string, from: number, characters: string): number {
+  let at = from;
+  while (at < text.length && characters.includes(text.charAt(at))) at++;
+  return at;
+}
+
+function endOfString(text: string, from: number): number {
+  let at = from + 1;
+  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+  return at + 1;
+}
+
+function endOfValue(text: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at < text.length;) {
+    const character = text.charAt(at);
+    if (character === '"') {
+      at = endOfString(text, at);
+      continue;
+    }
+    if (depth === 0 && (character === ',' || character === '}')) return at;
+    if (character === '{' || character === '[') depth++;
+    if (character === '}' || character === ']') depth--;
+    at++;
+  }
+  return text.length;
+}

@@ -1,0 +1,250 @@
+import type Database from 'better-sqlite3';
+import { Tree, type Subtree } from '../tlog/merkle.ts';
+import type { Seal } from '../tlog/seal.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { LOG_STRIDE } from './schema.ts';
+
+/** One generation of this device. */
+export interface LogRow {
+  /** 0, 1, 2, …: the generations of this device that this store has seen. */
+  readonly number: number;
+  readonly origin: string;
+  readonly vkey: string;
+  readonly enrolment: Uint8Array;
+  readonly admission: Uint8Array | null;
+  /** Why nothing is appended to it any more; null for the log that grows. */
+  readonly closed: string | null;
+}
+
+export interface EntryRow {
+  readonly index: number;
+  readonly stem: Uint8Array;
+  readonly payload: Uint8Array | null;
+  /** Given where the payload is not kept. */
+  readonly payloadHash: Uint8Array | null;
+  readonly leaf: Uint8Array;
+}
+
+/** The entries between two seals, from the first of them on. */
+export interface EpochRow {
+  readonly k: number;
+  /** Index of its first entry. */
+  readonly start: number;
+  readonly saltKey: Uint8Array | null;
+  /** In place of an erased salt-key: 16 bytes for each entry, zeros where the salt is erased too. */
+  readonly salts: Uint8Array | null;
+}
+
+export interface ReceiptRow {
+  readonly size: number;
+  /** Seconds since 1970, of the collector's cosignature. */
+  readonly time: number;
+  readonly note: Uint8Array;
+}
+
+/** Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. */
+const ROWS_A_READ = 1024;
+/** Of subtree hashes only those of these levels are stored; the rest are made of them, or of the leaves. */
+export const STORED_LEVELS = 8;
+
+type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
+type RawSeal = [k: number, size: number, root: Uint8Array, key: Uint8Array, next: Uint8Array, signature: Uint8Array];
+
+/** Everything that is read from the agent's store, by the writer and beside it. */
+export class Rows {
+  readonly #db: Database.Database;
+  readonly #prepared = new Map<string, Database.Statement>();
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** Several reads of one state, while another process may be writing. Keep it short: the WAL can't be reset meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#db.transaction(work).deferred();
+  }
+
+  logs(): LogRow[] {
+    return this.#sql('SELECT number, origin, vkey, enrolment, admission, closed FROM log ORDER BY number').all() as LogRow[];
+  }
+
+  /** Entries there are, the pruned ones included. */
+  size(log: number): number {
+    const last = this.#sql('SELECT max(id) AS id FROM entry WHERE id BETWEEN ? AND ?').get(...range(log)) as {
+      id: number | null;
+    };
+    const seal = this.lastSeal(log);
+    return Math.max(last.id === null ? 0 : last.id - log * LOG_STRIDE + 1, seal?.size ?? 0);
+  }
+
+  entry(log: number, index: number): EntryRow | undefined {
+    const [row] = this.#entries(log, index, index + 1);
+    return row;
+  }
+
+  /** Entries `[from, to)`, ascending, a few at a time: what is written meanwhile may be seen. */
+  *entries(log: number, from: number, to: number): Generator<EntryRow> {
+    for (let at = from; at < to;) {
+      const rows = this.#entries(log, at, Math.min(to, at + ROWS_A_READ));
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      at = last.index + 1;
+    }
+  }
+
+  #entries(log: number, from: number, to: number): EntryRow[] {
+    const base = log * LOG_STRIDE;
+    const rows = this.#sql('SELECT id, stem, payload, payload_hash, leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id').raw();
+    return (rows.all(base + from, base + to) as RawEntry[]).map(([id, stem, payload, payloadHash, leaf]) => ({
+      index: id - base,
+      stem,
+      payload,
+      payloadHash,
+      leaf,
+    }));
+  }
+
+  epochs(log: number): EpochRow[] {
+    const base = log * LOG_STRIDE;
+    const sql = 'SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch WHERE id BETWEEN ? AND ? ORDER BY id';
+    return this.#sql(sql).all(base, ...range(log)) as EpochRow[];
+  }
+
+  /** The epoch that holds entry `index`. */
+  epochOf(log: number, index: number): EpochRow | undefined {
+    const sql = `SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch
+      WHERE id BETWEEN ? AND ? AND start <= ? ORDER BY id DESC LIMIT 1`;
+    return this.#sql(sql).get(log * LOG_STRIDE, ...range(log), index) as EpochRow | undefined;
+  }
+
+  /** Seals from number `k` on. */
+  *seals(log: number, k = 0): Generator<Omit<Seal, 'logId'>> {
+    const base = log * LOG_STRIDE;
+    const sql =
+      'SELECT id, size, root, public_key, next_public_key, signature FROM seal WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?';
+    for (let at = k; ;) {
+      const rows = this.#sql(sql)
+        .raw()
+        .all(base + at, range(log)[1], ROWS_A_READ) as RawSeal[];
+      for (const row of rows) yield toSeal(row, base);
+      if (rows.length < ROWS_A_READ) return;
+      at += rows.length;
+    }
+  }
+
+  lastSeal(log: number): Omit<Seal, 'logId'> | undefined {
+    return this.#seal(log, 'id BETWEEN ? AND ? ORDER BY id DESC', ...range(log));
+  }
+
+  /** The first seal that covers `size` entries; seal sizes rise with their numbers. */
+  sealCovering(log: number, size: number): Omit<Seal, 'logId'> | undefined {
+    return this.#seal(log, 'id BETWEEN ? AND ? AND size >= ? ORDER BY id', ...range(log), size);
+  }
+
+  #seal(log: number, where: string, ...values: number[]): Omit<Seal, 'logId'> | undefined {
+    const sql = `SELECT id, size, root, public_key, next_public_key, signature FROM seal WHERE ${where} LIMIT 1`;
+    const row = this.#sql(sql)
+      .raw()
+      .get(...values) as RawSeal | undefined;
+    return row === undefined ? undefined : toSeal(row, log * LOG_STRIDE);
+  }
+
+  receipts(log: number): ReceiptRow[] {
+    return this.#sql('SELECT size, time, note FROM receipt WHERE log = ? ORDER BY size, time').all(log) as ReceiptRow[];
+  }
+
+  /** The oldest receipt that covers `size` entries. */
+  receiptCovering(log: number, size: number): ReceiptRow | undefined {
+    const sql = 'SELECT size, time, note FROM receipt WHERE log = ? AND size >= ? ORDER BY size, time LIMIT 1';
+    return this.#sql(sql).get(log, size) as ReceiptRow | undefined;
+  }
+
+  latestReceipt(log: number): ReceiptRow | undefined {
+    const sql = 'SELECT size, time, note FROM receipt WHERE log = ? ORDER BY time DESC, size DESC LIMIT 1';
+    return this.#sql(sql).get(log) as ReceiptRow | undefined;
+  }
+
+  /** Answers for complete subtrees of a log, from stored hashes where there are any, from leaves where not. */
+  subtree(suite: Suite, log: number): Subtree {
+    const find: Subtree = (level, position) => {
+      const below = level % STORED_LEVELS;
+      const width = 2 ** below;
+      const hashes =
+        level === below
+          ? this.#leaves(log, position * width, width)
+          : this.#subtrees(log, level - below, position * width, width);
+      if (hashes.length === width) return fold(suite, hashes);
+      const [stored] = this.#subtrees(log, level, position, 1);
+      if (stored !== undefined) return stored;
+      if (level === 0) {
+        throw new Failure(EXIT.error, `log ${log}: expected entry ${position} in the store, got nothing there`);
+      }
+      return fold(suite, [find(level - 1, 2 * position), find(level - 1, 2 * position + 1)]);
+    };
+    return find;
+  }
+
+  /** The hash as it is stored, of a level divisible by {@link STORED_LEVELS}. */
+  storedSubtree(log: number, level: number, position: number): Uint8Array | undefined {
+    return this.#subtrees(log, level, position, 1)[0];
+  }
+
+  /** Of the database file, the pages that are still in the WAL counted where they will stand. */
+  bytes(): number {
+    const sql = 'SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()';
+    return this.#sql(sql).pluck().get() as number;
+  }
+
+  /** Names and texts of the triggers, for `verify`. */
+  triggers(): ReadonlyMap<string, string> {
+    const rows = this.#sql("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").raw().all() as [string, string][];
+    return new Map(rows);
+  }
+
+  /** The names of what SQLite itself finds wrong with the file; empty if nothing. */
+  integrity(): string[] {
+    const rows = this.#sql('PRAGMA quick_check(10)').raw().all() as [string][];
+    return rows.map(([text]) => text).filter((text) => text !== 'ok');
+  }
+
+  #leaves(log: number, from: number, count: number): Uint8Array[] {
+    const first = log * LOG_STRIDE + from;
+    return this.#sql('SELECT leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id')
+      .pluck()
+      .all(first, first + count) as Uint8Array[];
+  }
+
+  #subtrees(log: number, level: number, from: number, count: number): Uint8Array[] {
+    const sql = 'SELECT hash FROM subtree WHERE log = ? AND level = ? AND position >= ? AND position < ? ORDER BY position';
+    return this.#sql(sql)
+      .pluck()
+      .all(log, level, from, from + count) as Uint8Array[];
+  }
+
+  #sql(text: string): Database.Statement {
+    const prepared = this.#prepared.get(text) ?? this.#db.prepare(text);
+    this.#prepared.set(text, prepared);
+    return prepared;
+  }
+}
+
+/** Lowest and highest id of a log's rows. */
+function range(log: number): [number, number] {
+  return [log * LOG_STRIDE, (log + 1) * LOG_STRIDE - 1];
+}
+
+function toSeal([id, size, root, publicKey, nextPublicKey, signature]: RawSeal, base: number): Omit<Seal, 'logId'> {
+  return { k: id - base, size, root, publicKey, nextPublicKey, signature };
+}
+
+function fold(suite: Suite, hashes: readonly Uint8Array[]): Uint8Array {
+  const tree = new Tree(suite);
+  for (const hash of hashes) tree.append(hash);
+  return tree.root();
+}

@@ -1,0 +1,69 @@
+import type { Logger } from 'pino';
+import { version } from '../program/version.ts';
+import type { Clock } from './clock.ts';
+import { event, type Events } from './events.ts';
+import type { Writer } from './writer.ts';
+
+/** How often the clock is compared and asked whether it is synchronised. */
+const CLOCK_INTERVAL_MS = 10_000;
+
+export interface RunOptions {
+  readonly writer: Writer;
+  readonly clock: Clock;
+  readonly sealIntervalMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** Hex SHA-256 of the configuration in force. */
+  readonly configHash: string;
+  readonly logger: Logger;
+  /** Aborted for a clean stop; the reason says by what. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The agent's life: tells of its start and stop, of the clock and, when nothing else happens, that it is alive; seals in time.
+ * Resolves after a clean stop, with everything sealed. Rejects on the first error: what can't be recorded must not go unnoticed.
+ */
+export async function run({ writer, clock, signal, logger, ...options }: RunOptions): Promise<void> {
+  const tell = <Topic extends keyof Events>(topic: Topic, payload: Events[Topic]): void => {
+    writer.append([event(clock.read(), topic, payload)]);
+  };
+  tell('start', { version, size: writer.log.size });
+  tell('config', { sha256: options.configHash });
+  logger.info({ origin: writer.row.origin, size: writer.log.size }, 'started');
+  const watch = (): void => {
+    const step = clock.step();
+    if (step !== undefined) tell('clock', { step_ms: step.byMs });
+    if (clock.checkSynchronised()) tell('clock', { synchronised: clock.read().clock === 1 });
+  };
+  watch();
+  await Promise.race([
+    repeat(CLOCK_INTERVAL_MS, signal, watch),
+    repeat(options.heartbeatIntervalMs, signal, () => {
+      tell('heartbeat', { size: writer.log.size, receipted: writer.receipted });
+    }),
+    repeat(options.sealIntervalMs, signal, () => {
+      writer.log.seal();
+    }),
+  ]);
+  tell('stop', { reason: String(signal.reason) });
+  writer.log.seal();
+  logger.info({ origin: writer.row.origin, size: writer.log.size }, 'stopped');
+}
+
+/** Calls `work` at every interval until the signal; rejects with what it throws. */
+function repeat(intervalMs: number, signal: AbortSignal, work: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setInterval(() => {
+      try {
+        work();
+      } catch (error) {
+        clearInterval(timer);
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    }, intervalMs);
+    signal.addEventListener('abort', () => {
+      clearInterval(timer);
+      resolve();
+    });
+  });
+}

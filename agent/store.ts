@@ -1,0 +1,183 @@
+import Database from 'better-sqlite3';
+import { closeSync, openSync } from 'node:fs';
+import { EXIT, Failure } from '../program/failure.ts';
+import type { Seal } from '../tlog/seal.ts';
+import { Rows, type EntryRow, type EpochRow, type LogRow, type ReceiptRow } from './rows.ts';
+import { attempt } from './store-error.ts';
+import { APPLICATION_ID, LOG_STRIDE, SCHEMA, SCHEMA_VERSION } from './schema.ts';
+
+const ENTRY_COLUMNS = 5;
+/** One statement for many rows is a quarter faster than one for each. */
+const ROWS_A_STATEMENT = 32;
+/** Payloads may be anything. */
+const PRIVATE = 0o600;
+const JOURNAL_LIMIT_BYTES = 16 * 2 ** 20;
+const FULL = 2;
+
+/**
+ * The agent's SQLite file, for the one process that writes it (lock.ts): WAL, and every commit is on the disk when
+ * {@link transaction} returns. {@link rows} reads it.
+ */
+export class Store {
+  readonly rows: Rows;
+  readonly #db: Database.Database;
+  readonly #path: string;
+  readonly #prepared = new Map<string, Database.Statement>();
+  readonly #insertEntries: Database.Statement;
+  readonly #commit: (work: () => unknown) => unknown;
+  #pending: unknown[] = [];
+
+  private constructor(db: Database.Database, path: string) {
+    this.#db = db;
+    this.#path = path;
+    this.rows = new Rows(db);
+    configure(db, path);
+    this.#insertEntries = db.prepare(insertEntries(ROWS_A_STATEMENT));
+    const commit = db.transaction((work: () => unknown): unknown => {
+      const result = work();
+      this.#flush();
+      return result;
+    });
+    this.#commit = (work) => commit.immediate(work);
+  }
+
+  /** Fails where there is a file already. */
+  static create(path: string): void {
+    // SQLite gives its WAL the mode of the database.
+    attempt(path, () => {
+      closeSync(openSync(path, 'a', PRIVATE));
+    });
+    const db = attempt(path, () => new Database(path));
+    try {
+      if (db.pragma('schema_version', { simple: true }) !== 0) {
+        throw new Failure(EXIT.error, `${path}: expected no store yet, got one`, { hint: 'it was left as it is' });
+      }
+      db.pragma('journal_mode = WAL');
+      db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT;`);
+    } finally {
+      db.close();
+    }
+  }
+
+  static open(path: string): Store {
+    return attempt(path, () => new Store(openDatabase(path, {}), path));
+  }
+
+  /** For `status`, `verify` and the like, which may run beside the writer. */
+  static openRows(path: string): Rows {
+    return attempt(path, () => new Rows(openDatabase(path, { readonly: true })));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** All of `work` or nothing; durable when it returns. */
+  transaction<T>(work: () => T): T {
+    this.#pending = [];
+    return attempt(this.#path, () => this.#commit(work)) as T;
+  }
+
+  /** Rows of one transaction are gathered; they are there for readers once it has ended. */
+  insertEntry(log: number, { index, stem, payload, payloadHash, leaf }: EntryRow): void {
+    this.#pending.push(log * LOG_STRIDE + index, stem, payload, payloadHash, leaf);
+    if (this.#pending.length < ROWS_A_STATEMENT * ENTRY_COLUMNS) return;
+    this.#insertEntries.run(this.#pending);
+    this.#pending = [];
+  }
+
+  insertLog(row: LogRow): void {
+    this.#run(
+      'INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)',
+      row.number,
+      row.origin,
+      row.vkey,
+      row.enrolment,
+      row.admission,
+      row.closed,
+    );
+  }
+
+  closeLog(log: number, reason: string): void {
+    this.#run('UPDATE log SET closed = ? WHERE number = ?', reason, log);
+  }
+
+  insertSubtree(log: number, level: number, position: number, hash: Uint8Array): void {
+    this.#run('INSERT INTO subtree VALUES (?, ?, ?, ?)', log, level, position, hash);
+  }
+
+  insertEpoch(log: number, { k, start, saltKey, salts }: EpochRow): void {
+    this.#run('INSERT INTO epoch VALUES (?, ?, ?, ?)', log * LOG_STRIDE + k, start, saltKey, salts);
+  }
+
+  insertSeal(log: number, { k, size, root, publicKey, nextPublicKey, signature }: Seal): void {
+    this.#run(
+      'INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?)',
+      log * LOG_STRIDE + k,
+      size,
+      root,
+      publicKey,
+      nextPublicKey,
+      signature,
+    );
+  }
+
+  insertReceipt(log: number, { size, time, note }: ReceiptRow): void {
+    this.#run('INSERT INTO receipt VALUES (?, ?, ?, ?)', log, size, time, note);
+  }
+
+  #flush(): void {
+    if (this.#pending.length > 0) this.#run(insertEntries(this.#pending.length / ENTRY_COLUMNS), ...this.#pending);
+    this.#pending = [];
+  }
+
+  #run(sql: string, ...values: unknown[]): void {
+    const prepared = this.#prepared.get(sql) ?? this.#db.prepare(sql);
+    this.#prepared.set(sql, prepared);
+    prepared.run(...values);
+  }
+}
+
+function insertEntries(rows: number): string {
+  return `INSERT INTO entry (id, stem, payload, payload_hash, leaf) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
+}
+
+function openDatabase(path: string, options: { readonly readonly?: true }): Database.Database {
+  const db = new Database(path, { ...options, fileMustExist: true });
+  const application = db.pragma('application_id', { simple: true });
+  const version = db.pragma('user_version', { simple: true });
+  if (application !== APPLICATION_ID) {
+    db.close();
+    throw new Failure(EXIT.error, `${path}: expected a store of tallystick-agent, got another SQLite file`);
+  }
+  if (version !== SCHEMA_VERSION) {
+    db.close();
+    throw new Failure(EXIT.error, `${path}: expected a store of format ${SCHEMA_VERSION}, got format ${String(version)}`, {
+      hint: 'it was written by another version of tallystick-agent; use that one, or a newer one',
+    });
+  }
+  return db;
+}
+
+/**
+ * Durability is what these settings say, so they are read back: better-sqlite3 is compiled with `synchronous=NORMAL` in WAL
+ * mode, which loses acknowledged commits in a power cut.
+ */
+function configure(db: Database.Database, path: string): void {
+  const settings: [name: string, value: string | number, readsBack: unknown][] = [
+    ['journal_mode', 'WAL', 'wal'],
+    ['synchronous', 'FULL', FULL],
+    ['foreign_keys', 'ON', 1],
+    ['secure_delete', 'ON', 1],
+    ['trusted_schema', 'OFF', 0],
+    ['journal_size_limit', JOURNAL_LIMIT_BYTES, JOURNAL_LIMIT_BYTES],
+  ];
+  for (const [name, value, readsBack] of settings) {
+    db.pragma(`${name} = ${value}`);
+    const got: unknown = db.pragma(name, { simple: true });
+    if (got !== readsBack) {
+      db.close();
+      throw new Failure(EXIT.error, `${path}: expected SQLite to take ${name} = ${value}, got ${String(got)}`);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { EXIT, Failure } from '../program/failure.ts';
+import { signCheckpoint } from '../tlog/checkpoint.ts';
+import type { Suite } from '../tlog/suite.ts';
+import type { Signer } from '../tlog/vkey.ts';
+import type { Reading } from './clock.ts';
+import { isUnfinished, moveEntries } from './continue.ts';
+import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
+import { Log, type Appended, type Message, type SealLimits } from './log.ts';
+import type { LogRow } from './rows.ts';
+import type { Random, Sealer } from './seal.ts';
+import { Store } from './store.ts';
+import { StoreLock } from './store-lock.ts';
+
+export interface WriterOptions {
+  readonly suite: Suite;
+  readonly paths: Paths;
+  readonly name: DeviceName;
+  readonly limits: SealLimits;
+  /** The clock, for entries that the agent makes itself. */
+  readonly read: () => Reading;
+  /** Told when a log is closed and another one continues it. */
+  readonly onContinued: (closed: LogRow, by: LogRow) => void;
+}
+
+const random: Random = () => new Uint8Array(randomBytes(32));
+
+/** The one writer of a store: holds its lock, and always has a log that messages can be appended to. */
+export class Writer {
+  readonly store: Store;
+  readonly #lock: StoreLock;
+  readonly #options: WriterOptions;
+  readonly #current: { readonly row: LogRow; readonly log: Log; readonly sealer: Sealer };
+
+  private constructor(options: WriterOptions, lock: StoreLock, store: Store) {
+    this.#options = options;
+    this.#lock = lock;
+    this.store = store;
+    this.#current = this.#open();
+  }
+
+  /** Makes store and first generation in a folder that has none; `Failure` where there is one. */
+  static init({ suite, paths, name }: Pick<WriterOptions, 'suite' | 'paths' | 'name'>): LogRow {
+    mkdirSync(paths.folder, { recursive: true, mode: 0o750 });
+    const lock = new StoreLock(paths.lock);
+    try {
+      Store.create(paths.store);
+      const store = Store.open(paths.store);
+      try {
+        return store.transaction(() => beginGeneration(suite, store, paths, name, random));
+      } finally {
+        store.close();
+      }
+    } finally {
+      lock.release();
+    }
+  }
+
+  /**
+   * Takes the lock and opens the log that grows. Where its keys are gone the log is closed and a new generation continues it:
+   * capture goes on whatever happened to the old one.
+   */
+  static open(options: WriterOptions): Writer {
+    const lock = new StoreLock(options.paths.lock);
+    try {
+      const store = Store.open(options.paths.store);
+      try {
+        return new Writer(options, lock, store);
+      } catch (error) {
+        store.close();
+        throw error;
+      }
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  get row(): LogRow {
+    return this.#current.row;
+  }
+
+  get log(): Log {
+    return this.#current.log;
+  }
+
+  /** Entries that a collector holds, as far as its receipts say. */
+  get receipted(): number {
+    return this.store.rows.latestReceipt(this.#current.row.number)?.size ?? 0;
+  }
+
+  append(messages: readonly Message[]): Appended {
+    return this.#current.log.append(messages);
+  }
+
+  close(): void {
+    this.#current.sealer.close();
+    this.store.close();
+    this.#lock.release();
+  }
+
+  #open(): { row: LogRow; log: Log; sealer: Sealer } {
+    const { suite, paths, limits, read } = this.#options;
+    const logs = this.store.rows.logs();
+    const row = logs.at(-1);
+    if (row === undefined) throw new Failure(EXIT.error, `${paths.store}: expected a log, got none; run tallystick-agent init`);
+    const state = sealState(suite, this.store, row);
+    const identity = openIdentity(suite, paths, row);
+    const sealer = openSealer(suite, paths, row, state, random);
+    if (row.closed !== null || identity === undefined || sealer === undefined) {
+      sealer?.close();
+      return this.#continue(row, identity, sealer === undefined ? 'the epoch key is lost' : 'the identity key is lost');
+    }
+    const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
+    const closed = logs.at(-2);
+    const from =
+      log.size === 0 && closed !== undefined ? this.#movesFrom(closed) : isUnfinished(this.store.rows, row.number)?.from;
+    if (from !== undefined && closed !== undefined) moveEntries(suite, this.store.rows, closed, log, read, from);
+    return { row, log, sealer };
+  }
+
+  /** Closes a log that nobody can extend, and opens the one that continues it. */
+  #continue(closed: LogRow, identity: Signer | undefined, reason: string): { row: LogRow; log: Log; sealer: Sealer } {
+    const { suite, paths, name, onContinued } = this.#options;
+    const { rows } = this.store;
+    const seal = rows.lastSeal(closed.number);
+    const row = this.store.transaction(() => {
+      if (closed.closed === null) this.store.closeLog(closed.number, reason);
+      return beginGeneration(suite, this.store, paths, name, random, {
+        receipt: rows.latestReceipt(closed.number)?.note,
+        checkpoint:
+          identity === undefined || seal === undefined
+            ? undefined
+            : signCheckpoint(suite, { origin: closed.origin, size: seal.size, root: seal.root }, identity),
+        identity,
+      });
+    });
+    onContinued({ ...closed, closed: closed.closed ?? reason }, row);
+    return this.#open();
+  }
+
+  /** The first entry that can't be delivered under a closed log: without its identity key nothing more can be. */
+  #movesFrom(closed: LogRow): number {
+    const { suite, paths } = this.#options;
+    const { rows } = this.store;
+    const receipted = rows.latestReceipt(closed.number)?.size ?? 0;
+    if (openIdentity(suite, paths, closed) === undefined) return receipted;
+    return Math.max(receipted, rows.lastSeal(closed.number)?.size ?? 0);
+  }
+}

@@ -1,0 +1,24 @@
+/** The last second that RFC 3339 can write: of the year 9999. */
+const LAST_SECOND = 253_402_300_799;
+
+/** Milliseconds that only go forward, from an arbitrary beginning. */
+export function steadyMs(): number {
+  return performance.now();
+}
+
+/** RFC 3339 UTC of seconds since 1970: `2026-01-01T00:00:00Z`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds > LAST_SECOND) return `second ${seconds} since 1970, after the year 9999`;
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** RFC 3339 UTC of microseconds since 1970, up to 2^53−1: `2026-01-01T00:00:00.000000Z`. */
+export function formatMicroseconds(microseconds: number): string {
+  const fraction = String(microseconds % 1_000_000).padStart(6, '0');
+  return formatSeconds(Math.floor(microseconds / 1_000_000)).replace('Z', `.${fraction}Z`);
+}
+
+/** Milliseconds since 1970 of a time as OpenSSL prints it, `Nov 23 07:39:53 2026 GMT`, or as RFC 3339 does; NaN of anything else. */
+export function parseTime(text: string): number {
+  return Date.parse(text);
+}

@@ -1,0 +1,36 @@
+/**
+ * What a program tells whoever started it. 3 to 5 are the auditor's verdicts; units do not restart on 78 (EX_CONFIG of sysexits.h),
+ * 75 is its EX_TEMPFAIL.
+ */
+export const EXIT = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  tampered: 3,
+  incomplete: 4,
+  unverifiable: 5,
+  tryLater: 75,
+  config: 78,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/**
+ * The end of a program, foreseen: `message` is one line for people that says what happened, where and what was expected, `hint` what
+ * to do. Thrown where it is noticed, printed in one place (`runProgram`).
+ *
+ *     throw new Failure(EXIT.tryLater, '/var/lib/tallystick/log.db: expected to be the only writer, got another agent', {
+ *       hint: 'stop the service first',
+ *     });
+ */
+export class Failure extends Error {
+  readonly exitCode: ExitCode;
+  readonly hint: string | undefined;
+
+  constructor(exitCode: ExitCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
+    this.name = 'Failure';
+    this.exitCode = exitCode;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,56 @@
+import { createHash, createPrivateKey, createPublicKey, hash, sign, verify, type KeyObject } from 'node:crypto';
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+import { isStrictEncoding } from '../tlog/ed25519.ts';
+import { assert, TlogError } from '../tlog/error.ts';
+import type { Suite } from '../tlog/suite.ts';
+
+/** OpenSSL behind tlog's {@link Suite}: the same answers, several times faster. */
+export const native: Suite = {
+  // A string costs half of what a Buffer of its own does, and turning it into bytes next to nothing.
+  sha256: (data) => Buffer.from(hash('sha256', data, 'binary'), 'binary'),
+  shake256: (data, length) => createHash('shake256', { outputLength: length }).update(data).digest(),
+  publicKey: (seed) => Buffer.from(createPublicKey(privateKey(seed)).export({ format: 'jwk' }).x ?? '', 'base64url'),
+  sign: (message, seed) => sign(null, message, privateKey(seed)),
+  // OpenSSL checks the equation without a cofactor and compares R as bytes; the encodings it is lenient about come first.
+  verify: (signature, message, publicKey) => {
+    if (!isStrictEncoding(signature, publicKey)) return false;
+    const x = Buffer.from(publicKey).toString('base64url');
+    return verify(null, message, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }), signature);
+  },
+};
+
+/** As a JWK (RFC 8037), because OpenSSL takes ten times as long to read DER. Its public half is not read from a private one. */
+function privateKey(seed: Uint8Array): KeyObject {
+  const d = Buffer.from(seed).toString('base64url');
+  return createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', d, x: '' }, format: 'jwk' });
+}
+
+/** Brotli quality 5 (RFC 7932): ten times smaller on sensor JSON at 60 MB/s. */
+export function deflate(data: Uint8Array): Uint8Array {
+  return brotliCompressSync(data, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: data.length },
+  });
+}
+
+/** Whole brotli stream to at most `maxBytes`: more is `limit`, damage or anything after its end is `malformed`. */
+export function inflate(data: Uint8Array, maxBytes: number): Uint8Array {
+  assert(maxBytes >= 1, 'an inflated size is limited to at least 1 byte');
+  let result: { buffer: Buffer; engine: { bytesWritten: number } };
+  try {
+    // With `info` Node answers with the engine too, which knows how much of the input the stream used; the types do not.
+    result = brotliDecompressSync(data, { maxOutputLength: maxBytes, info: true } as object) as unknown as typeof result;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new TlogError('limit', `items: expected at most ${maxBytes} bytes inflated, got more`);
+    }
+    throw new TlogError('malformed', 'items: expected a whole brotli stream, got damaged bytes');
+  }
+  if (result.engine.bytesWritten !== data.length) {
+    throw new TlogError(
+      'malformed',
+      `items: expected a brotli stream of ${data.length} bytes, got one of ${result.engine.bytesWritten} with bytes after it`,
+    );
+  }
+  return result.buffer;
+}

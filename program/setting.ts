@@ -1,0 +1,77 @@
+import { stringify } from 'smol-toml';
+import * as v from 'valibot';
+import { EXIT, Failure } from './failure.ts';
+
+/** What a setting holds: nothing that needs more than one line of a file, or more than a word of the environment. */
+export type Value = string | number | boolean;
+
+type Check<T extends Value> = v.GenericSchema<T>;
+
+/** Sections of settings, as `[section]` and `key = value` in the file: the one table that is checked, documented and rendered. */
+export type Sections = Readonly<Record<string, v.StrictObjectSchema<v.ObjectEntries, undefined>>>;
+export type Settings = v.StrictObjectSchema<Sections, undefined>;
+
+/** A setting that every machine must give. `doc` says what it does and in which unit. */
+export function required<T extends Value>(check: Check<T>, doc: string): v.GenericSchema<T> {
+  return v.pipe(check, v.description(doc), v.metadata({ expected: expected(check) }));
+}
+
+/** A setting with the default of all machines, written here and nowhere else. */
+export function setting<T extends Value>(check: Check<T>, value: T, doc: string): v.OptionalSchema<v.GenericSchema<T>, T> {
+  return v.pipe(v.optional(check, value), v.description(doc), v.metadata({ expected: expected(check) }));
+}
+
+/** Integers as they are written in TOML, both ends included. */
+export function integer(min: number, max: number): Check<number> {
+  const words = `an integer from ${min} to ${max}`;
+  return v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max), v.metadata({ expected: words }));
+}
+
+export function oneOf<const T extends readonly string[]>(...names: T): Check<T[number]> {
+  return v.pipe(v.picklist(names), v.metadata({ expected: names.map((name) => JSON.stringify(name)).join(' or ') }));
+}
+
+/** Text that passes `test`, which `words` describe. */
+export function text(test: (word: string) => boolean, words: string): Check<string> {
+  return v.pipe(v.string(), v.check(test), v.metadata({ expected: words }));
+}
+
+/** A file or folder. Relative paths would depend on where the service was started. */
+export function path(): Check<string> {
+  // A NUL would end the path early in the kernel.
+  return text((word) => word.startsWith('/') && !word.includes('\0'), 'an absolute path');
+}
+
+/** What a check accepts, in words; a section accepts a table. */
+export function expected(check: v.GenericSchema): string {
+  const words = v.getMetadata(check)['expected'];
+  return typeof words === 'string' ? words : 'a table';
+}
+
+/**
+ * The file that `config init` writes: every setting with its doc, in the order of the table; those of `values` set, the others as
+ * statements commented out (`#` without a space) that show the default.
+ *
+ *     [seal]
+ *     # Seal after so many entries.
+ *     #entries = 1024
+ */
+export function renderSettings(settings: Settings, values: Readonly<Record<string, Value>>, preamble: string): string {
+  const lines = comment(preamble);
+  for (const [section, table] of Object.entries(settings.entries)) {
+    lines.push('', `[${section}]`);
+    for (const [key, check] of Object.entries(table.entries)) {
+      const given = values[`${section}.${key}`];
+      if (given !== undefined && !v.is(check, given)) {
+        throw new Failure(EXIT.usage, `${section}.${key}: expected ${expected(check)}, got ${JSON.stringify(given)}`);
+      }
+      const statement = stringify({ [key]: given ?? v.getDefault(check) ?? '' }).trimEnd();
+      lines.push(...comment(v.getDescription(check) ?? ''), given === undefined ? `#${statement}` : statement);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function comment(lines: string): string[] {
+  return lines.split('\n').map((line) => `# ${line}`.trimEnd());
+}

@@ -1,0 +1,148 @@
+import { compare, encodeUtf8 } from './bytes.ts';
+import { encode, encodeArrayStart, Reader } from './cbor.ts';
+import { TlogError } from './error.ts';
+import type { Suite } from './suite.ts';
+
+export type Attribute = readonly [key: string, value: string];
+
+/** All of an entry but its payload. FORMAT.md §3. */
+export interface Header {
+  /** Microseconds since 1970-01-01T00:00:00Z as the gateway's clock read them; testimony, not order. */
+  readonly time: number;
+  /** 1: the clock was known to be synchronised. */
+  readonly clock: 0 | 1;
+  /** 1..64 bytes: which configured source heard it; `$agent` for the agent's own events. */
+  readonly source: string;
+  /** 0..4096 bytes. */
+  readonly topic: string;
+  /** Keys of 1..256 bytes, unique, ascending by their UTF-8 bytes. */
+  readonly attributes: readonly Attribute[];
+}
+
+export interface Entry extends Header {
+  /** 32 bytes, see payload.ts. */
+  readonly payloadHash: Uint8Array;
+}
+
+export const AGENT_SOURCE = '$agent';
+export const MAX_SOURCE_BYTES = 64;
+export const MAX_TOPIC_BYTES = 4096;
+export const MAX_ATTRIBUTE_KEY_BYTES = 256;
+export const MAX_ATTRIBUTES_BYTES = 16_384;
+/** What a producer's attributes may take; the rest is for keys that begin with `$`. */
+export const MAX_PRODUCER_ATTRIBUTES_BYTES = 15_872;
+
+/** The head of the 32-byte string that ends an entry. */
+const HASH_HEAD = [0x58, 0x20];
+const HASH_BYTES = 32;
+
+/**
+ * ```
+ * entry = 86 time clock source topic attributes 58 20 payload-hash
+ *         '-------------- stem ---------------'
+ * ```
+ * The stem is what an entry and a segment's item have in common. Throws what {@link decodeEntry} would.
+ */
+export function encodeStem(header: Header): Uint8Array {
+  checkHeader(header);
+  return encodeArrayStart(6, [header.time, header.clock, header.source, header.topic, header.attributes]);
+}
+
+export function joinEntry(stem: Uint8Array, payloadHash: Uint8Array): Uint8Array {
+  const entry = new Uint8Array(stem.length + 2 + HASH_BYTES);
+  entry.set(stem);
+  entry.set(HASH_HEAD, stem.length);
+  entry.set(payloadHash, stem.length + 2);
+  return entry;
+}
+
+/** `malformed` for anything but one entry, `limit` for a field over its size. */
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const reader = new Reader(bytes);
+  const header = readHeader(reader);
+  const payloadHash = reader.fixed(HASH_BYTES, 'payload-hash');
+  reader.end('entry');
+  return { ...header, payloadHash };
+}
+
+/** Reads a stem, leaving the reader at the sixth element. */
+export function readHeader(reader: Reader): Header {
+  reader.tuple(6, 'entry');
+  const time = reader.uint('time');
+  const clock = reader.uint('clock');
+  if (clock !== 0 && clock !== 1) throw new TlogError('malformed', `clock: expected 0 or 1, got ${clock}`);
+  const source = reader.text('source');
+  const topic = reader.text('topic');
+  const attributes: Attribute[] = [];
+  const start = reader.at;
+  for (let left = reader.array('attributes'); left > 0; left--) {
+    reader.tuple(2, 'attribute');
+    attributes.push([reader.text('attribute key'), reader.text('attribute value')]);
+  }
+  checkSize('attributes', reader.at - start, 0, MAX_ATTRIBUTES_BYTES);
+  const header: Header = { time, clock, source, topic, attributes };
+  checkFields(header);
+  return header;
+}
+
+function checkHeader(header: Header): void {
+  checkFields(header);
+  if (header.attributes.length > 0) checkSize('attributes', encode(header.attributes).length, 0, MAX_ATTRIBUTES_BYTES);
+}
+
+function checkFields({ source, topic, attributes }: Header): void {
+  checkSize('source', utf8Length(source), 1, MAX_SOURCE_BYTES);
+  checkSize('topic', utf8Length(topic), 0, MAX_TOPIC_BYTES);
+  let previous: string | undefined;
+  for (const [key] of attributes) {
+    checkSize('attribute key', utf8Length(key), 1, MAX_ATTRIBUTE_KEY_BYTES);
+    if (previous !== undefined && compareKeys(previous, key) >= 0) {
+      throw new TlogError('malformed', `attributes: expected unique ascending keys, got ${quote(key)} after ${quote(previous)}`);
+    }
+    previous = key;
+  }
+}
+
+function checkSize(thing: string, length: number, least: number, most: number): void {
+  if (length < least) throw new TlogError('malformed', `${thing}: expected at least ${least} bytes, got ${length}`);
+  if (length > most) throw new TlogError('limit', `${thing}: expected at most ${most} bytes, got ${length}`);
+}
+
+/** Nearly all text is short ASCII, and to count is cheaper than to encode. */
+function utf8Length(text: string): number {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return encodeUtf8(text).length;
+  return text.length;
+}
+
+/** The order of attributes: by UTF-8 bytes, which is not JavaScript's order of strings beyond the basic plane. */
+export function compareKeys(a: string, b: string): number {
+  return compare(encodeUtf8(a), encodeUtf8(b));
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 40));
+}
+
+const leafInput = new Uint8Array(1 + 65_535);
+
+/**
+ * ```
+ * leaf-hash[i] = SHA-256(00 || prev || entry)        prev: the leaf hash before it, for the first entry the log-id
+ * ```
+ * The chain and the tree's leaf in one hash. FORMAT.md §3, RFC 6962 §2.1.
+ */
+export function entryLeafHash(suite: Suite, prev: Uint8Array, entry: Uint8Array): Uint8Array {
+  leafInput.set(prev, 1);
+  leafInput.set(entry, 33);
+  return suite.sha256(leafInput.subarray(0, 33 + entry.length));
+}
+
+/** {@link entryLeafHash} of `joinEntry(stem, payloadHash)` without the copy in between: this is on the path of every message. */
+export function stemLeafHash(suite: Suite, prev: Uint8Array, stem: Uint8Array, payloadHash: Uint8Array): Uint8Array {
+  leafInput.set(prev, 1);
+  leafInput.set(stem, 33);
+  const at = 33 + stem.length;
+  leafInput.set(HASH_HEAD, at);
+  leafInput.set(payloadHash, at + 2);
+  return suite.sha256(leafInput.subarray(0, at + 2 + HASH_BYTES));
+}

@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+// `npm test` runs the project "own", which needs nothing but a clone. `npm run test:shared` runs "shared": the vectors and data
+// that lie in ../shared, next to the clone; without that folder they fail, they are never skipped.
+const SHARED = 'test/**/*.shared.test.ts';
+
+const report = process.env['TEST_REPORT'];
+
+export default defineConfig({
+  test: {
+    // Processes, not threads: better-sqlite3 is a native addon, and the programs' tests change folders and signals.
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+    projects: [
+      { extends: true, test: { name: 'own', include: ['test/**/*.test.ts'], exclude: [SHARED] } },
+      { extends: true, test: { name: 'shared', include: [SHARED], testTimeout: 120_000 } },
+    ],
+  },
+});
