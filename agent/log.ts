@@ -4,9 +4,10 @@ import { encodeStem, stemLeafHash, type Header } from '../tlog/entry.ts';
 import { treeOf, type Tree } from '../tlog/merkle.ts';
 import { payloadHash, saltsOf } from '../tlog/payload.ts';
 import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
+import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { STORED_LEVELS, type EntryRow, type EpochRow } from './rows.ts';
+import type { EntryRow, EpochRow } from './rows.ts';
 import type { Random, Sealer, SealPoint } from './seal.ts';
 import type { Store } from './store.ts';
 

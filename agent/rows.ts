@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
-import { Tree, type Subtree } from '../tlog/merkle.ts';
+import type { Subtree } from '../tlog/merkle.ts';
 import type { Seal } from '../tlog/seal.ts';
+import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { LOG_STRIDE } from './schema.ts';
@@ -45,8 +46,6 @@ export interface ReceiptRow {
 
 /** Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. */
 const ROWS_A_READ = 1024;
-/** Of subtree hashes only those of these levels are stored; the rest are made of them, or of the leaves. */
-export const STORED_LEVELS = 8;
 
 type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
 type RawSeal = [k: number, size: number, root: Uint8Array, key: Uint8Array, next: Uint8Array, signature: Uint8Array];
@@ -172,22 +171,13 @@ export class Rows {
 
   /** Answers for complete subtrees of a log, from stored hashes where there are any, from leaves where not. */
   subtree(suite: Suite, log: number): Subtree {
-    const find: Subtree = (level, position) => {
-      const below = level % STORED_LEVELS;
-      const width = 2 ** below;
-      const hashes =
-        level === below
-          ? this.#leaves(log, position * width, width)
-          : this.#subtrees(log, level - below, position * width, width);
-      if (hashes.length === width) return fold(suite, hashes);
-      const [stored] = this.#subtrees(log, level, position, 1);
-      if (stored !== undefined) return stored;
-      if (level === 0) {
-        throw new Failure(EXIT.error, `log ${log}: expected entry ${position} in the store, got nothing there`);
-      }
-      return fold(suite, [find(level - 1, 2 * position), find(level - 1, 2 * position + 1)]);
+    const stored: StoredHashes = {
+      leaves: (position, count) => this.#leaves(log, position, count),
+      subtrees: (level, position, count) => this.#subtrees(log, level, position, count),
     };
-    return find;
+    return subtreesOf(suite, stored, (leaf) => {
+      throw new Failure(EXIT.error, `log ${log}: expected entry ${leaf} in the store, got nothing there`);
+    });
   }
 
   /** The hash as it is stored, of a level divisible by {@link STORED_LEVELS}. */
@@ -241,10 +231,4 @@ function range(log: number): [number, number] {
 
 function toSeal([id, size, root, publicKey, nextPublicKey, signature]: RawSeal, base: number): Omit<Seal, 'logId'> {
   return { k: id - base, size, root, publicKey, nextPublicKey, signature };
-}
-
-function fold(suite: Suite, hashes: readonly Uint8Array[]): Uint8Array {
-  const tree = new Tree(suite);
-  for (const hash of hashes) tree.append(hash);
-  return tree.root();
 }

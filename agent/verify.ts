@@ -8,10 +8,11 @@ import { logId } from '../tlog/origin.ts';
 import { payloadHash } from '../tlog/payload.ts';
 import { parseReceipt } from '../tlog/receipt.ts';
 import { continueSeals, type Seal, type SealState } from '../tlog/seal.ts';
+import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { saltsOfRow } from './log.ts';
-import { STORED_LEVELS, type EntryRow, type LogRow, type ReceiptRow, type Rows } from './rows.ts';
+import type { EntryRow, LogRow, ReceiptRow, Rows } from './rows.ts';
 
 /** Told of each thing that is wrong, of as many as there are. */
 export type OnFault = (fault: string) => void;

@@ -1,4 +1,4 @@
-import { decodeUtf8, encodeHex, equal } from '../tlog/bytes.ts';
+import { decodeUtf8, equal } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { parseTime } from './clock.ts';
 import { DerReader, TAG } from './der.ts';
@@ -16,6 +16,23 @@ const HASHES: Record<string, string> = {
   '608648016503040201': 'sha256',
   '608648016503040202': 'sha384',
   '608648016503040203': 'sha512',
+};
+
+/** How a token is signed: the kind of key, and the hash where the algorithm's name says it. */
+export interface SignatureAlgorithm {
+  readonly key: 'rsa' | 'ec';
+  readonly hash?: string;
+}
+
+/** RSA with PKCS #1 v1.5 padding (RFC 3370 §3.2, RFC 5754 §3.2) and ECDSA (RFC 5754 §3.3). */
+const SIGNATURES: Record<string, SignatureAlgorithm> = {
+  '2a864886f70d010101': { key: 'rsa' },
+  '2a864886f70d01010b': { key: 'rsa', hash: 'sha256' },
+  '2a864886f70d01010c': { key: 'rsa', hash: 'sha384' },
+  '2a864886f70d01010d': { key: 'rsa', hash: 'sha512' },
+  '2a8648ce3d040302': { key: 'ec', hash: 'sha256' },
+  '2a8648ce3d040303': { key: 'ec', hash: 'sha384' },
+  '2a8648ce3d040304': { key: 'ec', hash: 'sha512' },
 };
 
 const MAX_CERTIFICATES = 8;
@@ -39,8 +56,7 @@ export interface Token {
   readonly messageDigest: Uint8Array;
   /** RFC 2634 and RFC 5816: hashes of the certificate that signs. */
   readonly certificateHashes: readonly { readonly hash: string; readonly digest: Uint8Array }[];
-  /** In hexadecimal. */
-  readonly algorithm: string;
+  readonly algorithm: SignatureAlgorithm;
   readonly signature: Uint8Array;
 }
 
@@ -106,7 +122,7 @@ function readSigner(reader: DerReader, digests: Element): Signer {
     throw new TlogError('malformed', "digest algorithms: expected exactly the signer's, got others");
   }
   const attributes = reader.element(TAG.context0, 'signed attributes');
-  const algorithm = readAlgorithm(reader.inside(TAG.sequence, 'signature algorithm'), 'signature algorithm');
+  const algorithm = readAlgorithm(reader.inside(TAG.sequence, 'signature algorithm'), SIGNATURES, 'signature algorithm');
   const signature = reader.element(TAG.octetString, 'signature').contents;
   reader.end('signer');
   // RFC 5652 §5.4: what is signed is the set with its own tag.
@@ -173,26 +189,23 @@ function readInfo(info: Uint8Array): Pick<Token, 'imprint' | 'timeMs'> {
 }
 
 function readHash(reader: DerReader, thing: string): string {
-  const oid = readAlgorithm(reader, thing);
-  const hash = HASHES[oid];
-  if (hash === undefined) throw new TlogError('unsupported', `${thing}: expected SHA-256, -384 or -512, got OID ${oid}`);
-  return hash;
+  return readAlgorithm(reader, HASHES, thing);
 }
 
-/** `AlgorithmIdentifier` with parameters that are absent or NULL; its OID. */
-export function readAlgorithm(reader: DerReader, thing: string): string {
+/** `AlgorithmIdentifier` of one in the table, its parameters absent or NULL. */
+function readAlgorithm<T>(reader: DerReader, known: Record<string, T>, thing: string): T {
   const oid = reader.oid(thing);
+  const algorithm = known[oid];
+  if (algorithm === undefined) {
+    throw new TlogError('unsupported', `${thing}: expected one of OID ${Object.keys(known).join(', ')}, got ${oid.slice(0, 80)}`);
+  }
   if (!reader.isAtEnd && reader.element(TAG.null, `${thing} parameters`).contents.length > 0) {
     throw new TlogError('malformed', `${thing} parameters: expected an empty NULL, got contents`);
   }
   reader.end(thing);
-  return oid;
+  return algorithm;
 }
 
 function expectOid(oid: string, expected: string, thing: string): void {
   if (oid !== expected) throw new TlogError('malformed', `${thing}: expected OID ${expected}, got ${oid.slice(0, 80)}`);
-}
-
-export function sameName(a: Uint8Array, b: Uint8Array): boolean {
-  return encodeHex(a) === encodeHex(b);
 }

@@ -1,0 +1,127 @@
+import { verifyAdmission } from '../tlog/admission.ts';
+import { equal } from '../tlog/bytes.ts';
+import { verifyCheckpoint } from '../tlog/checkpoint.ts';
+import type { Checkpoint } from '../tlog/checkpoint.ts';
+import { verifyEnrolment, verifyPrevious } from '../tlog/enrolment.ts';
+import type { Enrolment } from '../tlog/enrolment.ts';
+import { isBy, parseNote } from '../tlog/note.ts';
+import type { Note } from '../tlog/note.ts';
+import { collectorName, logId, parseOrigin } from '../tlog/origin.ts';
+import type { Policy } from '../tlog/policy.ts';
+import { parseReceipt, verifyReceipt } from '../tlog/receipt.ts';
+import type { Suite } from '../tlog/suite.ts';
+import type { NoteKey } from '../tlog/vkey.ts';
+import { attempt, miss, pass, skip } from './report.ts';
+import type { Sheet } from './report.ts';
+
+/** What all checks are made with. */
+export interface Audit {
+  readonly suite: Suite;
+  /** The trust file. */
+  readonly policy: Policy;
+}
+
+/** What an enrolment states of a log, and who vouches for it. */
+export interface LogKeys {
+  /** Its name is the origin. */
+  readonly identity: NoteKey;
+  readonly fleet: string;
+  readonly logId: Uint8Array;
+  /** Signs seal 0. */
+  readonly sealKey: Uint8Array;
+  /** `fleet`: admitted by a fleet key of the trust file. `device`: the trust file names the identity key. */
+  readonly trusted: 'fleet' | 'device' | 'nobody';
+}
+
+/**
+ * Checks an admission, or a bare enrolment, and says whose word it is that these are the log's keys (FORMAT.md §9). Undefined where
+ * it is damaged or forged: then nothing of the log can be checked.
+ */
+export function checkAdmission(audit: Audit, bytes: Uint8Array, sheet: Sheet): LogKeys | undefined {
+  const { suite, policy } = audit;
+  const enrolment = attempt(sheet, 'enrolment', () => verifyEnrolment(suite, bytes));
+  if (enrolment === undefined) return undefined;
+  const { identity, sealKey } = enrolment;
+  pass(sheet, 'enrolment', `${identity.name}, signed by its identity key`);
+  const { fleet } = parseOrigin(identity.name);
+  const isDevice = policy.devices.some(({ name, publicKey }) => name === identity.name && equal(publicKey, identity.publicKey));
+  const admitted = checkFleetSignature(audit, bytes, fleet, sheet);
+  if (isDevice) pass(sheet, 'identity key', 'the trust file names it in a "device" line');
+  checkPreviousKey(audit, bytes, enrolment, sheet);
+  const trusted = admitted === 'yes' ? 'fleet' : isDevice ? 'device' : 'nobody';
+  if (trusted === 'nobody' && admitted !== 'forged') {
+    const line = admitted === 'not signed' ? 'no fleet key has admitted this log' : `the trust file has no "fleet" line for ${fleet}`;
+    miss(sheet, 'admission', `${line}, and no "device" line names the identity key`);
+  } else if (admitted === 'no key') {
+    skip(sheet, 'admission', `the fleet's signature was not checked: the trust file has no "fleet" line for ${fleet}`);
+  } else if (admitted === 'not signed') {
+    skip(sheet, 'admission', 'none: a bare enrolment, which no fleet key signed');
+  }
+  return { identity, fleet, logId: logId(suite, identity), sealKey, trusted };
+}
+
+type Admitted = 'yes' | 'forged' | 'no key' | 'not signed';
+
+function checkFleetSignature({ suite, policy }: Audit, bytes: Uint8Array, fleet: string, sheet: Sheet): Admitted {
+  const last = parseNote(bytes).signatures.at(-1);
+  if (last?.name !== fleet) return 'not signed';
+  const keys = policy.fleets.filter(({ name }) => name === fleet);
+  const key = keys.find((candidate) => isBy(last, candidate)) ?? keys[0];
+  if (key === undefined) return 'no key';
+  if (attempt(sheet, 'admission', () => verifyAdmission(suite, bytes, key)) === undefined) return 'forged';
+  pass(sheet, 'admission', `signed by the fleet key ${fleet}`);
+  return 'yes';
+}
+
+/** The previous identity key's signature informs and admits nothing; no other signature covers it. */
+function checkPreviousKey({ suite, policy }: Audit, bytes: Uint8Array, { identity }: Enrolment, sheet: Sheet): void {
+  const line = parseNote(bytes).signatures.slice(1).find(({ name }) => name.split('/').length === 3);
+  if (line === undefined) return;
+  const key = policy.devices.find((device) => isBy(line, device));
+  if (key === undefined) {
+    skip(sheet, 'previous identity key', `its signature was not checked: no "device" line names ${line.name}; it admits nothing`);
+  } else if (attempt(sheet, 'previous identity key', () => (verifyPrevious(suite, bytes, key), true)) === true) {
+    pass(sheet, 'previous identity key', `${key.name} signed the enrolment of ${identity.name} too`);
+  }
+}
+
+/** A checkpoint, or a receipt: then with the collector's time. */
+export interface TreeHead extends Checkpoint {
+  readonly kind: 'checkpoint' | 'receipt';
+  /** Of a receipt, seconds since 1970. */
+  readonly time: number | undefined;
+  /** Whether the collector's signature was checked; false where the trust file lacks its key. */
+  readonly isCosigned: boolean;
+}
+
+/**
+ * Verifies what the log's identity key signed, and the collector too where the note has a second line. Throws what
+ * `verifyCheckpoint` and `verifyReceipt` throw.
+ */
+export function verifyTreeHead({ suite, policy }: Audit, bytes: Uint8Array, { identity, fleet }: LogKeys): TreeHead {
+  const note = parseNote(bytes);
+  const line = note.signatures[1];
+  if (line === undefined) {
+    return { ...verifyCheckpoint(suite, bytes, identity), kind: 'checkpoint', time: undefined, isCosigned: false };
+  }
+  const keys = policy.collectors.filter(({ name }) => name === collectorName(fleet));
+  const collector = keys.find((candidate) => isBy(line, candidate)) ?? keys[0];
+  if (collector !== undefined) {
+    return { ...verifyReceipt(suite, bytes, { identity, collector }), kind: 'receipt', isCosigned: true };
+  }
+  const receipt = parseReceipt(bytes);
+  verifyCheckpoint(suite, receipt.checkpoint, identity);
+  return { ...receipt, kind: 'receipt', isCosigned: false };
+}
+
+export function missCollector(sheet: Sheet, { fleet }: LogKeys): void {
+  miss(sheet, 'receipt', `the trust file has no "collector" line for ${collectorName(fleet)}`);
+}
+
+/** A checkpoint or receipt that the auditor holds from elsewhere. */
+export interface HeldNote {
+  readonly path: string;
+  readonly note: Note;
+  /** As the note states it. */
+  readonly checkpoint: Checkpoint;
+}
