@@ -1,38 +1,25 @@
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { encode, Reader } from '../tlog/cbor.ts';
-import { AGENT_SOURCE, readHeader, type Attribute, type Header } from '../tlog/entry.ts';
+import { readHeader, type Attribute, type Header } from '../tlog/entry.ts';
 import { addAttributes } from '../tlog/message.ts';
 import { assert } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
-import { event, type Events } from './events.ts';
+import { event } from './events.ts';
 import { saltsOfRow, type Log, type Message } from './log.ts';
 import type { EntryRow, LogRow, Rows } from './rows.ts';
 
 const MESSAGES_A_COMMIT = 1000;
-const TOPIC = 'continues';
 
 /**
  * Brings what can no longer be delivered under a closed log into the one that continues it: first a `continues` entry that names
- * the old log, then its entries from `from` on, in order. Each commit leaves the new log a prefix of that, so that after a crash
- * {@link isUnfinished} sees how much is missing and this goes on where it stopped. FORMAT.md §12.
+ * the old log, then its entries from `undelivered` on, in order. Each commit leaves the new log a prefix of that, so after a crash
+ * its size tells where to go on; and nothing is left to do once all are there. FORMAT.md §12.
  */
-export function moveEntries(suite: Suite, rows: Rows, closed: LogRow, log: Log, read: () => Reading, from: number): void {
+export function moveEntries(suite: Suite, rows: Rows, closed: LogRow, log: Log, read: () => Reading): void {
   const size = rows.size(closed.number);
-  const seal = rows.lastSeal(closed.number);
-  if (log.size === 0) {
-    log.append([
-      event(read(), TOPIC, {
-        origin: closed.origin,
-        reason: closed.closed ?? '',
-        size,
-        sealed: seal?.size ?? 0,
-        root: seal === undefined ? null : encodeBase64(seal.root),
-        receipt: receiptText(rows, closed),
-        moved: size - from,
-      }),
-    ]);
-  }
+  const from = closed.undelivered ?? size;
+  if (log.size === 0) log.append([continues(rows, closed, size - from, read())]);
   for (let at = from + log.size - 1; at < size; at = from + log.size - 1) {
     const batch: Message[] = [];
     for (const row of rows.entries(closed.number, at, Math.min(size, at + MESSAGES_A_COMMIT))) {
@@ -43,14 +30,18 @@ export function moveEntries(suite: Suite, rows: Rows, closed: LogRow, log: Log, 
   }
 }
 
-/** The entries that a log's first one announces and that have not all been moved yet; undefined if nothing is missing. */
-export function isUnfinished(rows: Rows, log: number): { readonly from: number } | undefined {
-  const first = rows.entry(log, 0);
-  if (first === undefined || first.payload === null) return undefined;
-  const header = readHeader(new Reader(first.stem));
-  if (header.source !== AGENT_SOURCE || header.topic !== TOPIC) return undefined;
-  const { size, moved } = JSON.parse(new TextDecoder().decode(first.payload)) as Events['continues'];
-  return rows.size(log) < 1 + moved ? { from: size - moved } : undefined;
+function continues(rows: Rows, closed: LogRow, moved: number, reading: Reading): Message {
+  const seal = rows.lastSeal(closed.number);
+  const receipt = rows.latestReceipt(closed.number);
+  return event(reading, 'continues', {
+    origin: closed.origin,
+    reason: closed.closed ?? '',
+    size: rows.size(closed.number),
+    sealed: seal?.size ?? 0,
+    root: seal === undefined ? null : encodeBase64(seal.root),
+    receipt: receipt === undefined ? null : encodeBase64(receipt.note),
+    moved,
+  });
 }
 
 function moved(suite: Suite, rows: Rows, closed: LogRow, row: EntryRow, reading: Reading): Message {
@@ -66,9 +57,4 @@ function moved(suite: Suite, rows: Rows, closed: LogRow, row: EntryRow, reading:
   const epoch = rows.epochOf(closed.number, row.index);
   const salt = epoch === undefined ? new Uint8Array() : saltsOfRow(suite, epoch.saltKey, epoch.salts)(row.index - epoch.start);
   return { header: moved, payload: encode([row.payloadHash ?? new Uint8Array(), salt]) };
-}
-
-function receiptText(rows: Rows, { number }: LogRow): string | null {
-  const receipt = rows.latestReceipt(number);
-  return receipt === undefined ? null : encodeBase64(receipt.note);
 }

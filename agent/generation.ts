@@ -77,7 +77,15 @@ export function beginGeneration(
     previous: previous.identity,
   });
   const number = store.rows.logs().length;
-  const row: LogRow = { number, origin: identity.name, vkey: formatVkey(key), enrolment, admission: null, closed: null };
+  const row: LogRow = {
+    number,
+    origin: identity.name,
+    vkey: formatVkey(key),
+    enrolment,
+    admission: null,
+    closed: null,
+    undelivered: null,
+  };
   store.insertLog(row);
   store.insertEpoch(number, { k: 0, start: 0, saltKey: random(), salts: null });
   return row;

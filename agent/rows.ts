@@ -16,6 +16,8 @@ export interface LogRow {
   readonly admission: Uint8Array | null;
   /** Why nothing is appended to it any more; null for the log that grows. */
   readonly closed: string | null;
+  /** Of a closed log: the first entry that can't be delivered under it, and goes on under the next. */
+  readonly undelivered: number | null;
 }
 
 export interface EntryRow {
@@ -69,7 +71,9 @@ export class Rows {
   }
 
   logs(): LogRow[] {
-    return this.#sql('SELECT number, origin, vkey, enrolment, admission, closed FROM log ORDER BY number').all() as LogRow[];
+    return this.#sql(
+      'SELECT number, origin, vkey, enrolment, admission, closed, undelivered FROM log ORDER BY number',
+    ).all() as LogRow[];
   }
 
   /** Entries there are, the pruned ones included. */

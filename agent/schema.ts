@@ -19,7 +19,9 @@ CREATE TABLE log (
   vkey TEXT NOT NULL UNIQUE,
   enrolment BLOB NOT NULL,
   admission BLOB,
-  closed TEXT
+  closed TEXT,
+  undelivered INTEGER,
+  CHECK ((closed IS NULL) = (undelivered IS NULL))
 ) STRICT;
 
 CREATE TABLE entry (
@@ -72,7 +74,7 @@ CREATE TABLE shed (
 
 CREATE TRIGGER log_update BEFORE UPDATE ON log
 WHEN NEW.number IS NOT OLD.number OR NEW.origin IS NOT OLD.origin OR NEW.vkey IS NOT OLD.vkey
-  OR NEW.enrolment IS NOT OLD.enrolment OR (OLD.closed IS NOT NULL AND NEW.closed IS NOT OLD.closed)
+  OR NEW.enrolment IS NOT OLD.enrolment OR (OLD.closed IS NOT NULL AND (NEW.closed IS NOT OLD.closed OR NEW.undelivered IS NOT OLD.undelivered))
 BEGIN SELECT RAISE(ABORT, 'a log is never changed'); END;
 CREATE TRIGGER log_delete BEFORE DELETE ON log
 BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END;

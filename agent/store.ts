@@ -86,20 +86,17 @@ export class Store {
     this.#pending = [];
   }
 
-  insertLog(row: LogRow): void {
-    this.#run(
-      'INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)',
-      row.number,
-      row.origin,
-      row.vkey,
-      row.enrolment,
-      row.admission,
-      row.closed,
-    );
+  insertLog({ number, origin, vkey, enrolment }: Pick<LogRow, 'number' | 'origin' | 'vkey' | 'enrolment'>): void {
+    this.#run('INSERT INTO log (number, origin, vkey, enrolment) VALUES (?, ?, ?, ?)', number, origin, vkey, enrolment);
   }
 
-  closeLog(log: number, reason: string): void {
-    this.#run('UPDATE log SET closed = ? WHERE number = ?', reason, log);
+  /** `undelivered`: index of the first entry that will not be delivered under this log, but under the next. */
+  closeLog(log: number, reason: string, undelivered: number): void {
+    this.#run('UPDATE log SET closed = ?, undelivered = ? WHERE number = ?', reason, undelivered, log);
+  }
+
+  admitLog(log: number, admission: Uint8Array): void {
+    this.#run('UPDATE log SET admission = ? WHERE number = ?', admission, log);
   }
 
   insertSubtree(log: number, level: number, position: number, hash: Uint8Array): void {

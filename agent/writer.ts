@@ -3,9 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import type { Suite } from '../tlog/suite.ts';
-import type { Signer } from '../tlog/vkey.ts';
 import type { Reading } from './clock.ts';
-import { isUnfinished, moveEntries } from './continue.ts';
+import { moveEntries } from './continue.ts';
 import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
 import { Log, type Appended, type Message, type SealLimits } from './log.ts';
 import type { LogRow } from './rows.ts';
@@ -31,7 +30,7 @@ export class Writer {
   readonly store: Store;
   readonly #lock: StoreLock;
   readonly #options: WriterOptions;
-  readonly #current: { readonly row: LogRow; readonly log: Log; readonly sealer: Sealer };
+  #current: Current;
 
   private constructor(options: WriterOptions, lock: StoreLock, store: Store) {
     this.#options = options;
@@ -100,52 +99,61 @@ export class Writer {
     this.#lock.release();
   }
 
-  #open(): { row: LogRow; log: Log; sealer: Sealer } {
+  /**
+   * Closes the log that grows and continues it in a new generation, because a collector holds another one. Its entries from
+   * `undelivered` on are recorded again in the new log, first of all.
+   */
+  continueAs(reason: string, undelivered: number): void {
+    const { row, sealer } = this.#current;
+    sealer.close();
+    this.#close(row, reason, undelivered);
+    this.#current = this.#open();
+  }
+
+  #open(): Current {
     const { suite, paths, limits, read } = this.#options;
-    const logs = this.store.rows.logs();
+    const { rows } = this.store;
+    const logs = rows.logs();
     const row = logs.at(-1);
     if (row === undefined) throw new Failure(EXIT.error, `${paths.store}: expected a log, got none; run tallystick-agent init`);
     const state = sealState(suite, this.store, row);
     const identity = openIdentity(suite, paths, row);
     const sealer = openSealer(suite, paths, row, state, random);
-    if (row.closed !== null || identity === undefined || sealer === undefined) {
+    if (identity === undefined || sealer === undefined) {
       sealer?.close();
-      return this.#continue(row, identity, sealer === undefined ? 'the epoch key is lost' : 'the identity key is lost');
+      // What is sealed can be delivered without the epoch key, and nothing without the identity key.
+      const receipted = rows.latestReceipt(row.number)?.size ?? 0;
+      const reason = identity === undefined ? 'the identity key is lost' : 'the epoch key is lost';
+      this.#close(row, reason, identity === undefined ? receipted : Math.max(receipted, state.size));
+      return this.#open();
     }
     const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
     const closed = logs.at(-2);
-    const from =
-      log.size === 0 && closed !== undefined ? this.#movesFrom(closed) : isUnfinished(this.store.rows, row.number)?.from;
-    if (from !== undefined && closed !== undefined) moveEntries(suite, this.store.rows, closed, log, read, from);
+    if (closed !== undefined) moveEntries(suite, rows, closed, log, read);
     return { row, log, sealer };
   }
 
-  /** Closes a log that nobody can extend, and opens the one that continues it. */
-  #continue(closed: LogRow, identity: Signer | undefined, reason: string): { row: LogRow; log: Log; sealer: Sealer } {
+  /** Ends a log and begins the next generation, in one transaction. */
+  #close(closed: LogRow, reason: string, undelivered: number): void {
     const { suite, paths, name, onContinued } = this.#options;
     const { rows } = this.store;
     const seal = rows.lastSeal(closed.number);
+    const identity = openIdentity(suite, paths, closed);
+    const checkpoint = seal === undefined ? undefined : { origin: closed.origin, size: seal.size, root: seal.root };
     const row = this.store.transaction(() => {
-      if (closed.closed === null) this.store.closeLog(closed.number, reason);
+      this.store.closeLog(closed.number, reason, undelivered);
       return beginGeneration(suite, this.store, paths, name, random, {
         receipt: rows.latestReceipt(closed.number)?.note,
-        checkpoint:
-          identity === undefined || seal === undefined
-            ? undefined
-            : signCheckpoint(suite, { origin: closed.origin, size: seal.size, root: seal.root }, identity),
+        checkpoint: identity === undefined || checkpoint === undefined ? undefined : signCheckpoint(suite, checkpoint, identity),
         identity,
       });
     });
-    onContinued({ ...closed, closed: closed.closed ?? reason }, row);
-    return this.#open();
+    onContinued({ ...closed, closed: reason, undelivered }, row);
   }
+}
 
-  /** The first entry that can't be delivered under a closed log: without its identity key nothing more can be. */
-  #movesFrom(closed: LogRow): number {
-    const { suite, paths } = this.#options;
-    const { rows } = this.store;
-    const receipted = rows.latestReceipt(closed.number)?.size ?? 0;
-    if (openIdentity(suite, paths, closed) === undefined) return receipted;
-    return Math.max(receipted, rows.lastSeal(closed.number)?.size ?? 0);
-  }
+interface Current {
+  readonly row: LogRow;
+  readonly log: Log;
+  readonly sealer: Sealer;
 }

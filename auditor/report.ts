@@ -85,6 +85,16 @@ export function attempt<T>(sheet: Sheet, what: string, act: () => T): T | undefi
   }
 }
 
+/** Whether `act` refuses nothing; where it does, a line says so. */
+export function holds(sheet: Sheet, what: string, act: () => void): boolean {
+  return (
+    attempt(sheet, what, () => {
+      act();
+      return true;
+    }) === true
+  );
+}
+
 /** Writes down that something was refused. `unsupported` says nothing about the bytes. */
 export function refuse(sheet: Sheet, what: string, error: unknown): void {
   if (!(error instanceof TlogError)) throw error;

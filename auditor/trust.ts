@@ -5,13 +5,12 @@ import type { Checkpoint } from '../tlog/checkpoint.ts';
 import { verifyEnrolment, verifyPrevious } from '../tlog/enrolment.ts';
 import type { Enrolment } from '../tlog/enrolment.ts';
 import { isBy, parseNote } from '../tlog/note.ts';
-import type { Note } from '../tlog/note.ts';
 import { collectorName, logId, parseOrigin } from '../tlog/origin.ts';
 import type { Policy } from '../tlog/policy.ts';
 import { parseReceipt, verifyReceipt } from '../tlog/receipt.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { NoteKey } from '../tlog/vkey.ts';
-import { attempt, miss, pass, skip } from './report.ts';
+import { attempt, holds, miss, pass, skip } from './report.ts';
 import type { Sheet } from './report.ts';
 
 /** What all checks are made with. */
@@ -42,45 +41,54 @@ export function checkAdmission(audit: Audit, bytes: Uint8Array, sheet: Sheet): L
   const enrolment = attempt(sheet, 'enrolment', () => verifyEnrolment(suite, bytes));
   if (enrolment === undefined) return undefined;
   const { identity, sealKey } = enrolment;
-  pass(sheet, 'enrolment', `${identity.name}, signed by its identity key`);
   const { fleet } = parseOrigin(identity.name);
+  pass(sheet, 'enrolment', `of ${identity.name}, signed by its identity key`);
   const isDevice = policy.devices.some(({ name, publicKey }) => name === identity.name && equal(publicKey, identity.publicKey));
-  const admitted = checkFleetSignature(audit, bytes, fleet, sheet);
-  if (isDevice) pass(sheet, 'identity key', 'the trust file names it in a "device" line');
+  if (isDevice) pass(sheet, 'identity key', 'named by a "device" line of the trust file');
+  const isAdmitted = checkFleetSignature(audit, bytes, fleet, isDevice ? skip : missUnlessDevice, sheet);
   checkPreviousKey(audit, bytes, enrolment, sheet);
-  const trusted = admitted === 'yes' ? 'fleet' : isDevice ? 'device' : 'nobody';
-  if (trusted === 'nobody' && admitted !== 'forged') {
-    const line = admitted === 'not signed' ? 'no fleet key has admitted this log' : `the trust file has no "fleet" line for ${fleet}`;
-    miss(sheet, 'admission', `${line}, and no "device" line names the identity key`);
-  } else if (admitted === 'no key') {
-    skip(sheet, 'admission', `the fleet's signature was not checked: the trust file has no "fleet" line for ${fleet}`);
-  } else if (admitted === 'not signed') {
-    skip(sheet, 'admission', 'none: a bare enrolment, which no fleet key signed');
-  }
-  return { identity, fleet, logId: logId(suite, identity), sealKey, trusted };
+  return {
+    identity,
+    fleet,
+    logId: logId(suite, identity),
+    sealKey,
+    trusted: isAdmitted ? 'fleet' : isDevice ? 'device' : 'nobody',
+  };
 }
 
-type Admitted = 'yes' | 'forged' | 'no key' | 'not signed';
+function missUnlessDevice(sheet: Sheet, what: string, detail: string): void {
+  miss(sheet, what, `${detail}, and no "device" line names the identity key`);
+}
 
-function checkFleetSignature({ suite, policy }: Audit, bytes: Uint8Array, fleet: string, sheet: Sheet): Admitted {
+/** Whether a fleet key of the trust file signed; `otherwise` takes the reason why that was not checked. */
+function checkFleetSignature(audit: Audit, bytes: Uint8Array, fleet: string, otherwise: typeof skip, sheet: Sheet): boolean {
+  const { suite, policy } = audit;
   const last = parseNote(bytes).signatures.at(-1);
-  if (last?.name !== fleet) return 'not signed';
+  if (last?.name !== fleet) {
+    otherwise(sheet, 'admission', 'this is a bare enrolment that no fleet key signed');
+    return false;
+  }
   const keys = policy.fleets.filter(({ name }) => name === fleet);
   const key = keys.find((candidate) => isBy(last, candidate)) ?? keys[0];
-  if (key === undefined) return 'no key';
-  if (attempt(sheet, 'admission', () => verifyAdmission(suite, bytes, key)) === undefined) return 'forged';
-  pass(sheet, 'admission', `signed by the fleet key ${fleet}`);
-  return 'yes';
+  if (key === undefined) {
+    otherwise(sheet, 'admission', `the trust file has no "fleet" line for ${fleet}`);
+    return false;
+  }
+  const isAdmitted = holds(sheet, 'admission', () => verifyAdmission(suite, bytes, key));
+  if (isAdmitted) pass(sheet, 'admission', `signed by the fleet key ${fleet}`);
+  return isAdmitted;
 }
 
 /** The previous identity key's signature informs and admits nothing; no other signature covers it. */
 function checkPreviousKey({ suite, policy }: Audit, bytes: Uint8Array, { identity }: Enrolment, sheet: Sheet): void {
-  const line = parseNote(bytes).signatures.slice(1).find(({ name }) => name.split('/').length === 3);
+  const line = parseNote(bytes)
+    .signatures.slice(1)
+    .find(({ name }) => name.split('/').length === 3);
   if (line === undefined) return;
   const key = policy.devices.find((device) => isBy(line, device));
   if (key === undefined) {
     skip(sheet, 'previous identity key', `its signature was not checked: no "device" line names ${line.name}; it admits nothing`);
-  } else if (attempt(sheet, 'previous identity key', () => (verifyPrevious(suite, bytes, key), true)) === true) {
+  } else if (holds(sheet, 'previous identity key', () => verifyPrevious(suite, bytes, key))) {
     pass(sheet, 'previous identity key', `${key.name} signed the enrolment of ${identity.name} too`);
   }
 }
@@ -116,12 +124,4 @@ export function verifyTreeHead({ suite, policy }: Audit, bytes: Uint8Array, { id
 
 export function missCollector(sheet: Sheet, { fleet }: LogKeys): void {
   miss(sheet, 'receipt', `the trust file has no "collector" line for ${collectorName(fleet)}`);
-}
-
-/** A checkpoint or receipt that the auditor holds from elsewhere. */
-export interface HeldNote {
-  readonly path: string;
-  readonly note: Note;
-  /** As the note states it. */
-  readonly checkpoint: Checkpoint;
 }

@@ -27,7 +27,7 @@ const EXCEPTIONS: Record<string, readonly string[]> = {
 /** Package → the only files that import it, if only its types. Packages that are not listed may be imported by any program. */
 const PACKAGES: Record<string, readonly string[]> = {
   'better-sqlite3': ['agent/store.ts', 'agent/store-lock.ts', 'agent/rows.ts', 'agent/store-error.ts', 'collector/store.ts'],
-  mqtt: ['agent/capture-mqtt.ts', 'agent/uplink.ts', 'collector/inbox.ts'],
+  mqtt: ['agent/capture-mqtt.ts', 'agent/uplink.ts', 'agent/uplink-session.ts', 'collector/inbox.ts'],
 };
 
 const TLOG_PACKAGES = /^@noble\/(?:ed25519$|hashes\/)/;

@@ -5,7 +5,7 @@ import { parseOrigin } from './origin.ts';
 import type { Suite } from './suite.ts';
 import type { NoteKey, Signer } from './vkey.ts';
 
-const FIRST_LINE = 'tallystick/state/v1';
+export const STATE_FIRST_LINE = 'tallystick/state/v1';
 const STANDINGS = ['waiting', 'admitted', 'retired'] as const;
 const MAX_REASON_BYTES = 1024;
 const NONE = '-';
@@ -33,7 +33,7 @@ export interface State {
 export function formatState(state: State): string {
   const { origin, standing, size, reason, time } = state;
   assert(reason !== NONE, 'a reason is no "-"');
-  const lines = [FIRST_LINE, origin, standing, String(size), reason ?? NONE, String(time)];
+  const lines = [STATE_FIRST_LINE, origin, standing, String(size), reason ?? NONE, String(time)];
   const text = lines.map((line) => `${line}\n`).join('');
   parseState(text);
   return text;
@@ -42,10 +42,10 @@ export function formatState(state: State): string {
 /** Throws `malformed`, or `limit` on the reason. */
 export function parseState(text: string): State {
   const [first, origin = '', word, size = '', reason = '', time = '', end, ...rest] = text.split('\n');
-  if (first !== FIRST_LINE || end !== '' || rest.length > 0) {
+  if (first !== STATE_FIRST_LINE || end !== '' || rest.length > 0) {
     throw new TlogError(
       'malformed',
-      `state: expected ${FIRST_LINE} and five more lines, got ${JSON.stringify(text.slice(0, 80))}`,
+      `state: expected ${STATE_FIRST_LINE} and five more lines, got ${JSON.stringify(text.slice(0, 80))}`,
     );
   }
   parseOrigin(origin);

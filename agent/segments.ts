@@ -1,0 +1,143 @@
+import { concat } from '../tlog/bytes.ts';
+import { signCheckpoint } from '../tlog/checkpoint.ts';
+import { assert, TlogError } from '../tlog/error.ts';
+import { readHeader } from '../tlog/entry.ts';
+import { Reader } from '../tlog/cbor.ts';
+import type { Seal } from '../tlog/seal.ts';
+import {
+  encodeItem,
+  encodeSegment,
+  MAX_ITEMS_BYTES,
+  MAX_SEALS,
+  MAX_SEGMENT_BYTES,
+  type Carried,
+  type Deflate,
+  type SegmentSeal,
+} from '../tlog/segment.ts';
+import type { Suite } from '../tlog/suite.ts';
+import type { Signer } from '../tlog/vkey.ts';
+import { saltsOfRow } from './log.ts';
+import type { EntryRow, EpochRow, LogRow, Rows } from './rows.ts';
+
+/** A segment that is ready to travel. */
+export interface Packed {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What is tried first; later it follows how well the last ones were compressed. */
+const FIRST_BUDGET_BYTES = MAX_ITEMS_BYTES / 2;
+/** What the next one is aimed at: it may be compressed less well than the last. */
+const AIM_BYTES = 0.85 * MAX_SEGMENT_BYTES;
+
+/**
+ * Packs a log into segments, each with as many epochs as fit. How many that are is a guess from how well the one before was
+ * compressed: one that turns out too large is packed again with fewer.
+ */
+export class Packer {
+  readonly #suite: Suite;
+  readonly #rows: Rows;
+  readonly #row: LogRow;
+  readonly #identity: Signer;
+  readonly #deflate: Deflate;
+  #budget = FIRST_BUDGET_BYTES;
+
+  constructor(suite: Suite, rows: Rows, row: LogRow, identity: Signer, deflate: Deflate) {
+    this.#suite = suite;
+    this.#rows = rows;
+    this.#row = row;
+    this.#identity = identity;
+    this.#deflate = deflate;
+  }
+
+  /** The segment that holds entry `from`, if that is sealed; it begins at the seal before it. */
+  pack(from: number): Packed | undefined {
+    const epochs = this.#epochs(from);
+    const [first] = epochs;
+    if (first === undefined) return undefined;
+    for (let count = epochs.length; ; count = Math.ceil(count / 2)) {
+      const taken = epochs.slice(0, count);
+      const bytes = this.#encode(first.start, taken);
+      if (bytes !== undefined) {
+        this.#adapt(bytes.length, taken);
+        return { bytes, start: first.start, end: (taken.at(-1) ?? first).seal.size };
+      }
+      this.#budget = Math.max(this.#budget / 2, 1);
+    }
+  }
+
+  #epochs(from: number): Epoch[] {
+    const { number } = this.#row;
+    const epochs: Epoch[] = [];
+    let bytes = 0;
+    for (const seal of this.#rows.seals(number, this.#rows.epochOf(number, from)?.k ?? 0)) {
+      const row = this.#rows.epochOf(number, seal.size - 1);
+      if (row === undefined || epochs.length === MAX_SEALS) break;
+      const epoch = packEpoch(this.#suite, this.#rows, number, row, seal);
+      bytes += epoch.items.length;
+      if (epochs.length > 0 && bytes > this.#budget) break;
+      epochs.push(epoch);
+    }
+    return epochs;
+  }
+
+  /** Undefined where it would be too large; a single epoch never is. */
+  #encode(start: number, epochs: readonly Epoch[]): Uint8Array | undefined {
+    const last = epochs.at(-1)?.seal;
+    const [first] = epochs;
+    if (first === undefined || last === undefined) return undefined;
+    const checkpoint = { origin: this.#row.origin, size: last.size, root: last.root };
+    const segment = {
+      start,
+      checkpoint: signCheckpoint(this.#suite, checkpoint, this.#identity),
+      seals: epochs.map(({ seal: { size, nextPublicKey, signature }, salts }): SegmentSeal => {
+        return { size, nextPublicKey, signature, salts };
+      }),
+      firstSeal: first.seal.k,
+      items: concat(...epochs.map(({ items }) => items)),
+    };
+    try {
+      return encodeSegment(this.#suite, segment, this.#identity.seed, this.#deflate);
+    } catch (error) {
+      if (error instanceof TlogError && error.code === 'limit' && epochs.length > 1) return undefined;
+      throw error;
+    }
+  }
+
+  #adapt(bytes: number, epochs: readonly Epoch[]): void {
+    const inflated = epochs.reduce((sum, { items }) => sum + items.length, 0);
+    const room = (AIM_BYTES / bytes) * inflated;
+    this.#budget = Math.min(Math.max(room, inflated), MAX_ITEMS_BYTES);
+  }
+}
+
+interface Epoch {
+  readonly start: number;
+  readonly seal: Omit<Seal, 'logId'>;
+  readonly salts: SegmentSeal['salts'];
+  readonly items: Uint8Array;
+}
+
+function packEpoch(suite: Suite, rows: Rows, log: number, row: EpochRow, seal: Omit<Seal, 'logId'>): Epoch {
+  const saltAt = saltsOfRow(suite, row.saltKey, row.salts);
+  const items: Uint8Array[] = [];
+  const salts: Uint8Array[] = [];
+  for (const entry of rows.entries(log, row.start, seal.size)) {
+    items.push(encodeItem(entry.stem, carried(entry)));
+    salts.push(isWithheld(entry) ? new Uint8Array() : saltAt(entry.index - row.start));
+  }
+  const isWhole = row.saltKey !== null && salts.every((salt) => salt.length > 0);
+  return { start: row.start, seal, salts: isWhole ? row.saltKey : salts, items: concat(...items) };
+}
+
+function carried({ payload, payloadHash }: EntryRow): Carried {
+  if (payload !== null) return { payload, payloadHash: null };
+  assert(payloadHash !== null, 'an entry without its payload has its hash');
+  return { payload: null, payloadHash };
+}
+
+/** The payload was shed, and its salt with it; one that was too large to keep still has its salt. */
+function isWithheld({ stem, payload }: EntryRow): boolean {
+  return payload === null && !readHeader(new Reader(stem)).attributes.some(([key]) => key === '$size');
+}

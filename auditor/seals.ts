@@ -1,0 +1,44 @@
+import { equal } from '../tlog/bytes.ts';
+import { TlogError } from '../tlog/error.ts';
+import { continueSeals, encodeSeal } from '../tlog/seal.ts';
+import type { Seal, SealState } from '../tlog/seal.ts';
+import { attempt, miss, pass } from './report.ts';
+import type { Sheet } from './report.ts';
+import { readRecords } from './records.ts';
+import type { Audit, LogKeys } from './trust.ts';
+
+/** The state before seal 0. */
+export function firstSealState({ logId, sealKey }: LogKeys): SealState {
+  return { logId, k: 0, size: 0, publicKey: sealKey };
+}
+
+/**
+ * Follows the seals of one log, from the key that its enrolment names to the one given. They come from an export, or from a sequence
+ * of its seal records; what else stands there is passed over. Their roots are taken as they are: only a replay recomputes them.
+ * `onSeal` is told of each that continues the chain. True if the chain leads to the seal.
+ */
+export function checkSealChain(
+  { suite }: Audit,
+  keys: LogKeys,
+  { target, pieces, onSeal }: { target: Seal; pieces: Iterable<Uint8Array>; onSeal: (seal: Seal) => void },
+  sheet: Sheet,
+): boolean {
+  const reached = attempt(sheet, 'seal chain', () => {
+    let state = firstSealState(keys);
+    for (const { record } of readRecords(pieces)) {
+      if (record?.kind !== 'seal' || !equal(record.seal.logId, keys.logId)) continue;
+      state = continueSeals(suite, state, record.seal, record.seal.root);
+      onSeal(record.seal);
+      if (record.seal.k < target.k) continue;
+      if (!equal(encodeSeal(record.seal), encodeSeal(target))) {
+        throw new TlogError('seal', `seal ${target.k}: expected the one of the seals given, got another`);
+      }
+      return true;
+    }
+    miss(sheet, 'seal chain', `the seals given hold ${state.k} of this log, and seal ${target.k} is needed`);
+    return false;
+  });
+  if (reached !== true) return false;
+  pass(sheet, 'seal chain', `unbroken from the key of seal 0, which the enrolment names, to seal ${target.k}`);
+  return true;
+}
