@@ -11,6 +11,7 @@ const SOURCE = 'append';
 /** A longer line is a mistake: the rest of a binary file, most likely. */
 const MAX_LINE_BYTES = 16 * 2 ** 20;
 const LF = 10;
+const CR = 13;
 
 export interface AppendOptions {
   readonly suite: Suite;
@@ -38,7 +39,11 @@ export async function appendLines(input: AsyncIterable<Uint8Array>, options: App
   let bytes = 0;
   let recorded = 0;
   const commit = (): void => {
-    if (batch.length > 0) recorded += options.append(batch).count;
+    try {
+      if (batch.length > 0) recorded += options.append(batch).count;
+    } catch (error) {
+      throw interrupt(error, line, firstLine, recorded);
+    }
     batch = [];
     firstLine = line + 1;
     options.onProgress(bytes, recorded);
@@ -74,19 +79,29 @@ function refuse(error: unknown, line: number, firstLine: number, recorded: numbe
   });
 }
 
+/** The outside world stood in the way, such as a full disk: says how far the input is recorded, so that nobody has to guess. */
+function interrupt(error: unknown, line: number, firstLine: number, recorded: number): unknown {
+  if (!(error instanceof Failure)) return error;
+  const done = `lines ${firstLine} to ${line} were not recorded; the ${recorded} messages before are`;
+  return new Failure(error.exitCode, `${error.message}; ${done}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}
+
 /** Splits at LF, a CR before it goes too. A last line without LF counts. Lines over the limit come cut off, but too long. */
 async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let length = 0;
   const keep = (part: Uint8Array): void => {
-    if (length <= MAX_LINE_BYTES) parts.push(part);
+    if (length <= MAX_LINE_BYTES + 1) parts.push(part);
     length += part.length;
   };
   const take = (): Uint8Array => {
     const whole = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
     parts = [];
     length = 0;
-    return whole.at(-1) === 13 ? whole.subarray(0, -1) : whole;
+    return whole.at(-1) === CR ? whole.subarray(0, -1) : whole;
   };
   for await (const chunk of input) {
     let start = 0;
@@ -96,7 +111,8 @@ async function* lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
       start = end + 1;
     }
     if (start < chunk.length) keep(chunk.subarray(start));
-    if (length > MAX_LINE_BYTES) yield take();
+    // One more than the limit may still be a whole line and its CR.
+    if (length > MAX_LINE_BYTES + 1) yield take();
   }
   if (length > 0) yield take();
 }

@@ -13,7 +13,7 @@ import { findLog, loadConfig, reading, readingAsync, type Context } from './cont
 import { exportLog } from './export.ts';
 import { openIdentity, pathsIn, type Paths } from './generation.ts';
 import { makeEvidence } from './proof.ts';
-import type { LogRow } from './rows.ts';
+import type { LogRow } from './row.ts';
 import { formatLine, formatStatus, readLine, readStatus } from './status.ts';
 import { verifyStore } from './verify-store.ts';
 

@@ -8,6 +8,7 @@ import { appendLines } from './append.ts';
 import { Clock } from './clock.ts';
 import { loadConfig, openWriter, type Context } from './context.ts';
 import { createLogger } from './logger.ts';
+import { freeBytes } from './retention.ts';
 import { run } from './run.ts';
 
 export async function runService(_: object, command: Command, context: Context): Promise<void> {
@@ -27,6 +28,13 @@ export async function runService(_: object, command: Command, context: Context):
       signal,
       sealIntervalMs: values.seal.interval_s * 1000,
       heartbeatIntervalMs: values.heartbeat.interval_s * 1000,
+      retention: {
+        retentionSeconds: values.store.retention_days * 86_400,
+        quotaBytes: values.store.quota_bytes,
+        freeFloorBytes: values.store.free_floor_bytes,
+        whenFull: values.store.when_full,
+      },
+      freeBytes: () => freeBytes(values.store.directory),
       configHash: createHash('sha256').update(JSON.stringify(effective())).digest('hex'),
     });
   } finally {

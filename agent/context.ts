@@ -6,7 +6,8 @@ import { native } from '../program/native.ts';
 import type { Clock } from './clock.ts';
 import { loadAgentConfig, type AgentConfig } from './config.ts';
 import { pathsIn } from './generation.ts';
-import type { LogRow, Rows } from './rows.ts';
+import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import { Store } from './store.ts';
 import { Writer } from './writer.ts';
 

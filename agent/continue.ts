@@ -7,7 +7,8 @@ import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
 import { event } from './events.ts';
 import { saltsOfRow, type Log, type Message } from './log.ts';
-import type { EntryRow, LogRow, Rows } from './rows.ts';
+import type { EntryRow, LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 const MESSAGES_A_COMMIT = 1000;
 

@@ -9,7 +9,7 @@ import type { Deflate } from '../tlog/segment.ts';
 import type { State } from '../tlog/state.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type CosignerKey, type NoteKey, type Signer } from '../tlog/vkey.ts';
-import type { LogRow } from './rows.ts';
+import type { LogRow } from './row.ts';
 import { Packer, type Packed } from './segments.ts';
 import type { Store } from './store.ts';
 

@@ -1,13 +1,16 @@
 import { signCheckpoint } from '../tlog/checkpoint.ts';
-import { joinEntry } from '../tlog/entry.ts';
+import { Reader } from '../tlog/cbor.ts';
+import { joinEntry, readHeader } from '../tlog/entry.ts';
 import { encodeRecord, type ExportRecord } from '../tlog/export.ts';
+import { treeOf } from '../tlog/merkle.ts';
 import { logId } from '../tlog/origin.ts';
 import { payloadHash } from '../tlog/payload.ts';
 import type { Seal } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
 import { saltsOfRow } from './log.ts';
-import type { EpochRow, EntryRow, LogRow, Rows } from './rows.ts';
+import type { EpochRow, LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 /**
  * The records of a log up to its newest seal, in order, encoded: admission or enrolment, then each entry with its payload and what
@@ -15,13 +18,17 @@ import type { EpochRow, EntryRow, LogRow, Rows } from './rows.ts';
  */
 export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Signer): Generator<Uint8Array> {
   yield encodeRecord({ kind: 'admission', note: row.admission ?? row.enrolment });
+  const from = rows.firstHeld(row.number);
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const receipts = rows.receipts(row.number);
   const epochs = rows.epochs(row.number);
   let last: Omit<Seal, 'logId'> | undefined;
   for (const seal of rows.seals(row.number)) {
     const epoch = epochs[seal.k];
-    if (epoch !== undefined) yield* exportEpoch(suite, rows, row, epoch, seal.size);
+    if (epoch !== undefined && seal.size > from) {
+      if (epoch.start <= from && from > 0) yield encodeRecord(edge(suite, rows, row, from));
+      yield* exportEpoch(suite, rows, row, epoch, seal.size);
+    }
     yield encodeRecord({ kind: 'seal', seal: { ...seal, logId: id } });
     while (receipts[0] !== undefined && receipts[0].size <= seal.size) {
       yield encodeRecord({ kind: 'receipt', note: receipts[0].note });
@@ -36,18 +43,27 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
 
 function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, end: number): Generator<Uint8Array> {
   const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
-  for (const entry of rows.entries(row.number, epoch.start, end)) {
-    for (const record of entryRecords(suite, entry, saltAt(entry.index - epoch.start))) yield encodeRecord(record);
+  for (const { index, stem, payload, payloadHash: kept, leaf } of rows.entries(row.number, epoch.start, end)) {
+    const salt = saltAt(index - epoch.start);
+    const hash = payload === null ? (kept ?? salt) : payloadHash(suite, payload, salt);
+    yield encodeRecord({ kind: 'entry', index, entry: joinEntry(stem, hash), leaf });
+    if (payload !== null) yield encodeRecord({ kind: 'payload', index, salt, payload });
+    else yield encodeRecord(isErased(salt) ? erased(rows, row, index) : { kind: 'salt', index, salt });
   }
 }
 
-function entryRecords(
-  suite: Suite,
-  { index, stem, payload, payloadHash: kept, leaf }: EntryRow,
-  salt: Uint8Array,
-): ExportRecord[] {
-  const hash = payload === null ? (kept ?? salt) : payloadHash(suite, payload, salt);
-  const entry: ExportRecord = { kind: 'entry', index, entry: joinEntry(stem, hash), leaf };
-  if (payload !== null) return [entry, { kind: 'payload', index, salt, payload }];
-  return [entry, { kind: 'salt', index, salt }];
+function isErased(salt: Uint8Array): boolean {
+  return salt.every((byte) => byte === 0);
+}
+
+function erased(rows: Rows, { number, origin }: LogRow, index: number): ExportRecord {
+  const by = rows.shedBy(number, index);
+  const time = by === undefined ? 0 : readHeader(new Reader(by.stem)).time;
+  return { kind: 'erased', index, reason: 'shed: the store was full', time, by: origin };
+}
+
+/** What a reader needs of the entries that were pruned to go on after them. */
+function edge(suite: Suite, rows: Rows, row: LogRow, from: number): ExportRecord {
+  const subtree = rows.subtree(suite, row.number);
+  return { kind: 'from', index: from, head: subtree(0, from - 1), peaks: treeOf(suite, from, subtree).peaks };
 }

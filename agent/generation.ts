@@ -8,7 +8,7 @@ import { ED25519, formatVkey, parseVkey, signerKey, type Signer } from '../tlog/
 import { syncFolder } from '../program/durable-file.ts';
 import { createIdentity, readIdentity } from './identity.ts';
 import { KeyFile } from './keys.ts';
-import type { LogRow } from './rows.ts';
+import type { LogRow } from './row.ts';
 import { Sealer, type Random } from './seal.ts';
 import type { Store } from './store.ts';
 

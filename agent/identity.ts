@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { formatVkey, signerKey, ED25519, type Signer } from '../tlog/vkey.ts';
 import { createFileDurably } from '../program/durable-file.ts';
+import { ifThere } from './keys.ts';
 
 const FIRST_LINE = 'tallystick/identity/v1';
 
@@ -19,10 +20,11 @@ export function createIdentity(path: string, identity: Signer): void {
   createFileDurably(path, encodeUtf8(text), { mode: 0o600 });
 }
 
-/** The key that `vkey` is the public half of. Undefined where there is no file, or what it holds is something else. */
+/** The key that `vkey` is the public half of. Undefined where there is no file, or what it holds is something else; errors of the
+ * system go through. */
 export function readIdentity(path: string, suite: Suite, vkey: string): Signer | undefined {
-  if (!existsSync(path)) return undefined;
-  const [first, name = '', seed = '', end, ...rest] = readFileSync(path, 'utf8').split('\n');
+  const text = ifThere(() => readFileSync(path, 'utf8'));
+  const [first, name = '', seed = '', end, ...rest] = text?.split('\n') ?? [];
   if (first !== FIRST_LINE || end !== '' || rest.length > 0) return undefined;
   try {
     const signer: Signer = { name, seed: decodeBase64(seed) };

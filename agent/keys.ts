@@ -1,5 +1,6 @@
-import { closeSync, constants, existsSync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { concat, encodeUtf8, equal, u64be } from '../tlog/bytes.ts';
+import { assert } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
 
 /** An epoch's private key: it signs one seal and is erased. */
@@ -57,8 +58,20 @@ export class KeyFile {
 
   /** Undefined where there is none; errors of the system go through. */
   static open(path: string, suite: Suite, logId: Uint8Array): KeyFile | undefined {
-    if (!existsSync(path)) return undefined;
-    const file = new KeyFile(openSync(path, constants.O_RDWR), suite, logId);
+    return KeyFile.#open(path, constants.O_RDWR, suite, logId);
+  }
+
+  /** The keys in a file that is not opened to write, none where there is no file. */
+  static read(path: string, suite: Suite, logId: Uint8Array): readonly EpochKey[] {
+    const file = KeyFile.#open(path, constants.O_RDONLY, suite, logId);
+    file?.close();
+    return file?.keys ?? [];
+  }
+
+  static #open(path: string, flags: number, suite: Suite, logId: Uint8Array): KeyFile | undefined {
+    const fd = ifThere(() => openSync(path, flags));
+    if (fd === undefined) return undefined;
+    const file = new KeyFile(fd, suite, logId);
     for (const slot of SLOTS) file.#slots[slot] = file.#read(slot);
     return file;
   }
@@ -85,7 +98,8 @@ export class KeyFile {
   }
 
   #write(slot: SlotNumber, block: Uint8Array): void {
-    writeSync(this.#fd, block, 0, block.length, slot * BLOCK_BYTES);
+    const written = writeSync(this.#fd, block, 0, block.length, slot * BLOCK_BYTES);
+    assert(written === block.length, 'a block of the key file is written whole');
     fdatasyncSync(this.#fd);
   }
 
@@ -99,5 +113,15 @@ export class KeyFile {
     if (!equal(checked.subarray(0, head.length), head)) return undefined;
     const k = Number(new DataView(bytes.buffer).getBigUint64(head.length));
     return epochKey(this.#suite, k, bytes.slice(head.length + 8, CHECKED_BYTES));
+  }
+}
+
+/** What a file gives, or undefined where there is none. "May not look" and "can't be read" are no "none": they go through. */
+export function ifThere<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
   }
 }

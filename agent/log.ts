@@ -7,7 +7,7 @@ import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import type { EntryRow, EpochRow } from './rows.ts';
+import type { EntryRow, EpochRow } from './row.ts';
 import type { Random, Sealer, SealPoint } from './seal.ts';
 import type { Store } from './store.ts';
 
@@ -91,7 +91,7 @@ export class Log {
       throw damaged(number, `entries before ${seal.size} that seal ${seal.k} does not cover`);
     }
     const epoch = openEpoch(suite, row);
-    let head = rows.entry(number, row.start - 1)?.leaf ?? state.logId;
+    let head = row.start === 0 ? state.logId : rows.subtree(suite, number)(0, row.start - 1);
     for (const entry of rows.entries(number, row.start, size)) {
       const leaf = stemLeafHash(suite, head, entry.stem, hashOf(suite, entry, epoch));
       if (!equal(leaf, entry.leaf)) throw damaged(number, `entry ${entry.index} that does not hash to its leaf hash`);

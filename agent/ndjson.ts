@@ -21,19 +21,17 @@ export function parseJsonMessage(line: string): JsonMessage {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error('expected a JSON object, got another value');
   const members = sourceOfMembers(line);
-  const names = members.map(({ name }) => name);
-  const unknown = names.find((name) => !MEMBERS.includes(name));
-  if (unknown !== undefined) throw new Error(`expected only ${MEMBERS.join(', ')}, got ${JSON.stringify(unknown.slice(0, 60))}`);
-  const repeated = names.find((name, i) => names.indexOf(name) !== i);
-  if (repeated !== undefined) throw new Error(`expected ${repeated} once, got it more than once`);
+  const unknown = members.find(({ name }) => !MEMBERS.includes(name))?.name;
+  if (unknown !== undefined) throw new Error(`expected only ${MEMBERS.join(', ')}, got ${quote(unknown)}`);
+  checkOnce(members);
   const { topic, attributes, payload_base64: base64 } = value as Record<string, unknown>;
   if (topic !== undefined && typeof topic !== 'string') throw new Error('topic: expected a string, got another value');
   if (topic?.isWellFormed() === false) throw new Error('topic: expected Unicode, got a lone surrogate');
-  return { topic, attributes: readAttributes(attributes), payload: readPayload(members, base64) };
+  return { topic, attributes: readAttributes(members, attributes), payload: readPayload(members, base64) };
 }
 
 function readPayload(members: readonly Member[], base64: unknown): Uint8Array {
-  const source = members.find(({ name }) => name === 'payload')?.source;
+  const source = sourceOf(members, 'payload');
   if ((source === undefined) === (base64 === undefined))
     throw new Error('expected either payload or payload_base64, got both or none');
   if (source !== undefined) return encodeUtf8(source);
@@ -41,16 +39,34 @@ function readPayload(members: readonly Member[], base64: unknown): Uint8Array {
   return decodeBase64(base64);
 }
 
-function readAttributes(value: unknown): Attribute[] {
+function readAttributes(members: readonly Member[], value: unknown): Attribute[] {
   if (value === undefined) return [];
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error('attributes: expected an object of strings');
+  checkOnce(sourceOfMembers(sourceOf(members, 'attributes') ?? ''));
   return Object.entries(value).map(([key, text]): Attribute => {
     if (typeof text !== 'string')
-      throw new Error(`attribute ${JSON.stringify(key.slice(0, 60))}: expected a string, got another value`);
+      throw new Error(`attribute ${quote(key)}: expected a string, got another value`);
     if (!key.isWellFormed() || !text.isWellFormed()) throw new Error('attributes: expected Unicode, got a lone surrogate');
     return [key, text];
   });
+}
+
+/** JSON.parse keeps the last of two members with one name and says nothing of the others, which would be lost. */
+function checkOnce(members: readonly Member[]): void {
+  const seen = new Set<string>();
+  for (const { name } of members) {
+    if (seen.has(name)) throw new Error(`expected ${quote(name)} once, got it more than once`);
+    seen.add(name);
+  }
+}
+
+function sourceOf(members: readonly Member[], wanted: string): string | undefined {
+  return members.find(({ name }) => name === wanted)?.source;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 60));
 }
 
 function parse(line: string): unknown {
@@ -58,7 +74,7 @@ function parse(line: string): unknown {
     return JSON.parse(line);
   } catch (error) {
     throw new Error(
-      `expected JSON, got ${JSON.stringify(line.slice(0, 60))} (${error instanceof Error ? error.message.slice(0, 120) : ''})`,
+      `expected JSON, got ${quote(line)} (${error instanceof Error ? error.message.slice(0, 120) : ''})`,
     );
   }
 }

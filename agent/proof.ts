@@ -10,7 +10,8 @@ import { encodeSeal } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
 import { saltsOfRow } from './log.ts';
-import type { LogRow, Rows } from './rows.ts';
+import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 /**
  * The evidence of one entry, against the first receipt that covers it; while there is none, against a checkpoint at the newest

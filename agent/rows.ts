@@ -4,47 +4,8 @@ import type { Seal } from '../tlog/seal.ts';
 import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
+import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
-
-/** One generation of this device. */
-export interface LogRow {
-  /** 0, 1, 2, …: the generations of this device that this store has seen. */
-  readonly number: number;
-  readonly origin: string;
-  readonly vkey: string;
-  readonly enrolment: Uint8Array;
-  readonly admission: Uint8Array | null;
-  /** Why nothing is appended to it any more; null for the log that grows. */
-  readonly closed: string | null;
-  /** Of a closed log: the first entry that can't be delivered under it, and goes on under the next. */
-  readonly undelivered: number | null;
-}
-
-export interface EntryRow {
-  readonly index: number;
-  readonly stem: Uint8Array;
-  readonly payload: Uint8Array | null;
-  /** Given where the payload is not kept. */
-  readonly payloadHash: Uint8Array | null;
-  readonly leaf: Uint8Array;
-}
-
-/** The entries between two seals, from the first of them on. */
-export interface EpochRow {
-  readonly k: number;
-  /** Index of its first entry. */
-  readonly start: number;
-  readonly saltKey: Uint8Array | null;
-  /** In place of an erased salt-key: 16 bytes for each entry, zeros where the salt is erased too. */
-  readonly salts: Uint8Array | null;
-}
-
-export interface ReceiptRow {
-  readonly size: number;
-  /** Seconds since 1970, of the collector's cosignature. */
-  readonly time: number;
-  readonly note: Uint8Array;
-}
 
 /** Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. */
 const ROWS_A_READ = 1024;
@@ -83,6 +44,14 @@ export class Rows {
     };
     const seal = this.lastSeal(log);
     return Math.max(last.id === null ? 0 : last.id - log * LOG_STRIDE + 1, seal?.size ?? 0);
+  }
+
+  /** Index of the oldest entry that is still held; the log's size if none is. */
+  firstHeld(log: number): number {
+    const id = this.#sql('SELECT min(id) FROM entry WHERE id BETWEEN ? AND ?')
+      .pluck()
+      .get(...range(log)) as number | null;
+    return id === null ? this.size(log) : id - log * LOG_STRIDE;
   }
 
   entry(log: number, index: number): EntryRow | undefined {
@@ -173,6 +142,29 @@ export class Rows {
     return this.#sql(sql).get(log) as ReceiptRow | undefined;
   }
 
+  /** Entries that a receipt covers whose time is not after `seconds`. */
+  receiptedUntil(log: number, seconds: number): number {
+    return this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?')
+      .pluck()
+      .get(log, seconds) as number;
+  }
+
+  /** Where the last shed range of a log ends. */
+  shedUntil(log: number): number {
+    const end = this.#sql('SELECT max(end_id) FROM shed WHERE first_id BETWEEN ? AND ?')
+      .pluck()
+      .get(...range(log)) as number | null;
+    return end === null ? 0 : end - log * LOG_STRIDE;
+  }
+
+  /** The entry that says why the payload of this one was shed. */
+  shedBy(log: number, index: number): EntryRow | undefined {
+    const id = log * LOG_STRIDE + index;
+    const by = this.#sql('SELECT entry_id FROM shed WHERE first_id <= ? AND end_id > ?').pluck().get(id, id) as
+      number | undefined;
+    return by === undefined ? undefined : this.entry(Math.floor(by / LOG_STRIDE), by % LOG_STRIDE);
+  }
+
   /** Answers for complete subtrees of a log, from stored hashes where there are any, from leaves where not. */
   subtree(suite: Suite, log: number): Subtree {
     const stored: StoredHashes = {
@@ -192,6 +184,12 @@ export class Rows {
   /** Of the database file, the pages that are still in the WAL counted where they will stand. */
   bytes(): number {
     const sql = 'SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()';
+    return this.#sql(sql).pluck().get() as number;
+  }
+
+  /** Of {@link bytes}, what deleted rows left and new ones will take. */
+  reusableBytes(): number {
+    const sql = 'SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()';
     return this.#sql(sql).pluck().get() as number;
   }
 

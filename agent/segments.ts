@@ -17,7 +17,8 @@ import {
 import type { Suite } from '../tlog/suite.ts';
 import type { Signer } from '../tlog/vkey.ts';
 import { saltsOfRow } from './log.ts';
-import type { EntryRow, EpochRow, LogRow, Rows } from './rows.ts';
+import type { EntryRow, EpochRow, LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 /** A segment that is ready to travel. */
 export interface Packed {

@@ -2,7 +2,8 @@ import { readHeader } from '../tlog/entry.ts';
 import { Reader } from '../tlog/cbor.ts';
 import { formatTime } from '../program/clock.ts';
 import { visible } from '../program/visible.ts';
-import type { EntryRow, LogRow, Rows } from './rows.ts';
+import type { EntryRow, LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 /** Where a device's log stands. */
 export interface Status {

@@ -2,7 +2,8 @@ import Database from 'better-sqlite3';
 import { closeSync, openSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import type { Seal } from '../tlog/seal.ts';
-import { Rows, type EntryRow, type EpochRow, type LogRow, type ReceiptRow } from './rows.ts';
+import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
+import { Rows } from './rows.ts';
 import { attempt } from './store-error.ts';
 import { APPLICATION_ID, LOG_STRIDE, SCHEMA, SCHEMA_VERSION } from './schema.ts';
 
@@ -13,6 +14,12 @@ const ROWS_A_STATEMENT = 32;
 const PRIVATE = 0o600;
 const JOURNAL_LIMIT_BYTES = 16 * 2 ** 20;
 const FULL = 2;
+
+/** An entry of this store. */
+export interface Place {
+  readonly log: number;
+  readonly index: number;
+}
 
 /**
  * The agent's SQLite file, for the one process that writes it (lock.ts): WAL, and every commit is on the disk when
@@ -121,6 +128,32 @@ export class Store {
 
   insertReceipt(log: number, { size, time, note }: ReceiptRow): void {
     this.#run('INSERT INTO receipt VALUES (?, ?, ?, ?)', log, size, time, note);
+  }
+
+  /** Only below a receipt. */
+  deleteEntries(log: number, from: number, end: number): void {
+    const base = log * LOG_STRIDE;
+    this.#run('DELETE FROM entry WHERE id >= ? AND id < ?', base + from, base + end);
+  }
+
+  /** Like {@link insertSubtree}, for one that may be there already. */
+  keepSubtree(log: number, level: number, position: number, hash: Uint8Array): void {
+    this.#run('INSERT OR IGNORE INTO subtree VALUES (?, ?, ?, ?)', log, level, position, hash);
+  }
+
+  /** Entries `[from, end)` may lose their payloads, as entry `by` says. */
+  insertShed(log: number, from: number, end: number, by: Place): void {
+    const base = log * LOG_STRIDE;
+    this.#run('INSERT INTO shed VALUES (?, ?, ?)', base + from, base + end, by.log * LOG_STRIDE + by.index);
+  }
+
+  shedPayload(log: number, index: number, hash: Uint8Array): void {
+    this.#run('UPDATE entry SET payload = NULL, payload_hash = ? WHERE id = ?', hash, log * LOG_STRIDE + index);
+  }
+
+  /** The salt-key of an epoch is erased; `salts` are those that are kept, see {@link EpochRow}. */
+  replaceSalts(log: number, k: number, salts: Uint8Array): void {
+    this.#run('UPDATE epoch SET salt_key = NULL, salts = ? WHERE id = ?', salts, log * LOG_STRIDE + k);
   }
 
   #flush(): void {

@@ -2,7 +2,7 @@ import type { IClientOptions } from 'mqtt';
 import type { Logger } from 'pino';
 import type { Signer } from '../tlog/vkey.ts';
 import type { DeliveryParts } from './delivery.ts';
-import type { LogRow } from './rows.ts';
+import type { LogRow } from './row.ts';
 import { UplinkSession } from './uplink-session.ts';
 import type { Writer } from './writer.ts';
 

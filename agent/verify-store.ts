@@ -4,7 +4,8 @@ import { logId } from '../tlog/origin.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { KeyFile } from './keys.ts';
 import { generationPart, openIdentity, type Paths } from './generation.ts';
-import type { LogRow, Rows } from './rows.ts';
+import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import { SCHEMA } from './schema.ts';
 import { verifyLog, type Verified } from './verify.ts';
 
@@ -42,9 +43,10 @@ export function verifyStore(suite: Suite, rows: Rows, paths: Paths, onEntries: (
   return findings;
 }
 
-function describe({ entries, sealed, seals, receipts }: Verified): string {
+function describe({ from, entries, sealed, seals, receipts }: Verified): string {
   const open = entries === sealed ? '' : `, ${entries - sealed} not sealed yet`;
-  return `${entries} entries in chain and tree, ${sealed} under ${seals} seals${open}, ${receipts} receipts`;
+  const pruned = from === 0 ? '' : ` (the first ${from} are pruned, the collector has them)`;
+  return `${entries} entries in chain and tree${pruned}, ${sealed} under ${seals} seals${open}, ${receipts} receipts`;
 }
 
 function checkFile(rows: Rows): Finding {

@@ -1,8 +1,9 @@
+import { Failure } from '../program/failure.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyEnrolment } from '../tlog/enrolment.ts';
 import { decodeEntry, joinEntry, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
-import { Tree } from '../tlog/merkle.ts';
+import { Tree, treeOf } from '../tlog/merkle.ts';
 import { parseNote, verifyNote } from '../tlog/note.ts';
 import { logId } from '../tlog/origin.ts';
 import { payloadHash } from '../tlog/payload.ts';
@@ -12,13 +13,16 @@ import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { saltsOfRow } from './log.ts';
-import type { EntryRow, LogRow, ReceiptRow, Rows } from './rows.ts';
+import type { EntryRow, LogRow, ReceiptRow } from './row.ts';
+import type { Rows } from './rows.ts';
 
 /** Told of each thing that is wrong, of as many as there are. */
 export type OnFault = (fault: string) => void;
 
 /** What was found sound in a log. */
 export interface Verified {
+  /** The entries before it were pruned; of them there are the seals, and the hashes that the tree goes on from. */
+  readonly from: number;
   readonly entries: number;
   readonly seals: number;
   /** Entries that a seal covers: only these can't be rewritten by who has this device now. */
@@ -35,7 +39,9 @@ export function verifyLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFaul
   const identity = parseVkey(suite, row.vkey, ED25519);
   const walk = new Walk(suite, rows, row, identity, onFault);
   const size = rows.size(row.number);
+  const from = rows.firstHeld(row.number);
   for (const epoch of epochs(rows, row.number, size)) {
+    if (epoch.end <= from) continue;
     const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
     for (const entry of rows.entries(row.number, epoch.start, epoch.end)) walk.entry(entry, saltAt(entry.index - epoch.start));
     onEntries(epoch.end);
@@ -58,6 +64,7 @@ class Walk {
   readonly #log: number;
   readonly #identity: NoteKey;
   readonly #onFault: OnFault;
+  readonly #from: number;
   readonly #tree: Tree;
   readonly #seals: Iterator<Omit<Seal, 'logId'>, void>;
   readonly #receipts: ReceiptRow[];
@@ -74,12 +81,16 @@ class Walk {
     this.#log = row.number;
     this.#identity = identity;
     this.#onFault = onFault;
-    this.#tree = new Tree(suite);
-    this.#head = logId(suite, identity);
-    this.#state = { logId: this.#head, k: 0, size: 0, publicKey: this.#enrolledKey(row) };
+    this.#from = rows.firstHeld(row.number);
+    const id = logId(suite, identity);
+    const edge = this.#edge(id);
+    this.#tree = edge.tree;
+    this.#head = edge.head;
+    this.#state = { logId: id, k: 0, size: 0, publicKey: this.#enrolledKey(row) };
     this.#seals = rows.seals(row.number);
     this.#nextSeal = this.#takeSeal();
     this.#receipts = rows.receipts(row.number);
+    this.#passPruned();
   }
 
   entry({ index, stem, payload, payloadHash: kept, leaf }: EntryRow, salt: Uint8Array): void {
@@ -89,8 +100,33 @@ class Walk {
     if (!equal(stemLeafHash(this.#suite, this.#head, stem, hash), leaf)) this.#changed(index, stem, hash);
     this.#tree.append(leaf, this.#onSubtree);
     this.#head = leaf;
-    if (this.#nextSeal?.size === this.#tree.size) this.#seal(this.#nextSeal);
+    if (this.#nextSeal?.size === this.#tree.size) this.#seal(this.#nextSeal, this.#tree.root());
     if (this.#receipts[this.#nextReceipt]?.size === this.#tree.size) this.#takeReceipts();
+  }
+
+  /** Where the held entries begin: the tree and the leaf hash that they go on from. */
+  #edge(id: Uint8Array): { tree: Tree; head: Uint8Array } {
+    if (this.#from === 0) return { tree: new Tree(this.#suite), head: id };
+    const subtree = this.#rows.subtree(this.#suite, this.#log);
+    try {
+      return { tree: treeOf(this.#suite, this.#from, subtree), head: subtree(0, this.#from - 1) };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#fault(`entries before ${this.#from}: expected them, or the hashes that pruning leaves, got neither`);
+      const peaks = Array.from(this.#from.toString(2).replaceAll('0', ''), () => new Uint8Array(32));
+      return { tree: new Tree(this.#suite, this.#from, peaks), head: id };
+    }
+  }
+
+  /** Of pruned entries the seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
+  #passPruned(): void {
+    const receipted = this.#receipts.reduce((most, { size }) => Math.max(most, size), 0);
+    if (this.#from > receipted) this.#fault(`entries before ${this.#from}: expected them, got none, and no receipt covers them`);
+    for (let seal = this.#nextSeal; seal !== undefined && seal.size <= this.#from; seal = this.#nextSeal) {
+      this.#seal(seal, seal.size === this.#from ? this.#tree.root() : seal.root);
+    }
+    while ((this.#receipts[this.#nextReceipt]?.size ?? Infinity) < this.#from) this.#nextReceipt++;
+    this.#takeReceipts();
   }
 
   end(size: number): Verified {
@@ -101,7 +137,14 @@ class Walk {
     for (const { size: covered } of this.#receipts.slice(this.#nextReceipt)) {
       this.#fault(`receipt at ${covered}: expected the entries the collector holds, got ${size}: the end is missing`);
     }
-    return { entries: size, seals: this.#state.k, sealed: this.#sealed, receipts: this.#receipts.length, state: this.#state };
+    return {
+      from: this.#from,
+      entries: size,
+      seals: this.#state.k,
+      sealed: this.#sealed,
+      receipts: this.#receipts.length,
+      state: this.#state,
+    };
   }
 
   #changed(index: number, stem: Uint8Array, hash: Uint8Array): void {
@@ -113,9 +156,9 @@ class Walk {
     }
   }
 
-  #seal(seal: Omit<Seal, 'logId'>): void {
+  #seal(seal: Omit<Seal, 'logId'>, root: Uint8Array): void {
     try {
-      this.#state = continueSeals(this.#suite, this.#state, { ...seal, logId: this.#state.logId }, this.#tree.root());
+      this.#state = continueSeals(this.#suite, this.#state, { ...seal, logId: this.#state.logId }, root);
       this.#sealed = seal.size;
     } catch (error) {
       this.#fault(messageOf(error));

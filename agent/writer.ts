@@ -5,11 +5,12 @@ import { signCheckpoint } from '../tlog/checkpoint.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
 import { moveEntries } from './continue.ts';
+import { event, type Events } from './events.ts';
 import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
 import { Log, type Appended, type Message, type SealLimits } from './log.ts';
-import type { LogRow } from './rows.ts';
+import type { LogRow } from './row.ts';
 import type { Random, Sealer } from './seal.ts';
-import { Store } from './store.ts';
+import { Store, type Place } from './store.ts';
 import { StoreLock } from './store-lock.ts';
 
 export interface WriterOptions {
@@ -28,6 +29,8 @@ const random: Random = () => new Uint8Array(randomBytes(32));
 /** The one writer of a store: holds its lock, and always has a log that messages can be appended to. */
 export class Writer {
   readonly store: Store;
+  /** Set by who watches quota and free space (retention.ts): nothing of producers is taken meanwhile. */
+  isFull = false;
   readonly #lock: StoreLock;
   readonly #options: WriterOptions;
   #current: Current;
@@ -89,8 +92,20 @@ export class Writer {
     return this.store.rows.latestReceipt(this.#current.row.number)?.size ?? 0;
   }
 
+  /** Records what producers sent; `Failure` (try later) where the store is full. */
   append(messages: readonly Message[]): Appended {
+    if (this.isFull) {
+      throw new Failure(EXIT.tryLater, `${this.#options.paths.folder}: expected room for messages, got a store that is full`, {
+        hint: 'nothing that was acknowledged is lost; connect the collector, or raise store.quota_bytes or free disk',
+      });
+    }
     return this.#current.log.append(messages);
+  }
+
+  /** Records an event of the agent's own, for which there is always room. */
+  tell<Topic extends keyof Events>(topic: Topic, payload: Events[Topic]): Place {
+    const { first } = this.#current.log.append([event(this.#options.read(), topic, payload)]);
+    return { log: this.#current.row.number, index: first };
   }
 
   close(): void {

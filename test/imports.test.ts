@@ -40,6 +40,7 @@ const FILES = [
   'agent/generation.ts',
   'agent/identity.ts',
   'agent/keys.ts',
+  'agent/retention.ts',
   'agent/command-read.ts',
   'agent/command-write.ts',
   'agent/init.ts',

@@ -1,4 +1,4 @@
-import { TlogError } from './error.ts';
+import { assert, TlogError } from './error.ts';
 
 /** The major types of RFC 8949 §3.1 that the format has. */
 export const UINT = 0;
@@ -17,7 +17,9 @@ const utf8 = new TextEncoder();
  * array of its own for each of some fifty bytes would cost more than to fill it.
  */
 const POOL_BYTES = 8192;
-let pool = new Uint8Array(POOL_BYTES);
+let buffer = new ArrayBuffer(POOL_BYTES);
+let pool = new Uint8Array(buffer);
+let view = new DataView(buffer);
 let start = 0;
 let used = 0;
 
@@ -26,9 +28,14 @@ export function begin(): void {
   used = start;
 }
 
+/** Bytes written since {@link begin}. */
+export function written(): number {
+  return used - start;
+}
+
 /** What was written since {@link begin}. Nobody else writes to it. */
 export function take(): Uint8Array {
-  const taken = pool.subarray(start, used);
+  const taken = new Uint8Array(buffer, start, used - start);
   start = used;
   return taken;
 }
@@ -44,14 +51,24 @@ export function writeHead(major: number, n: number): void {
     pool[used++] = n;
   } else if (n < 0x10000) {
     pool[used++] = initial | 25;
-    writeBigEndian(n, 2);
+    view.setUint16(used, n);
+    used += 2;
   } else if (n < 0x100000000) {
     pool[used++] = initial | 26;
-    writeBigEndian(n, 4);
+    view.setUint32(used, n);
+    used += 4;
   } else {
     pool[used++] = initial | 27;
-    writeBigEndian(n, 8);
+    const high = Math.floor(n / 0x100000000);
+    view.setUint32(used, high);
+    view.setUint32(used + 4, n - high * 0x100000000);
+    used += 8;
   }
+}
+
+export function writeUint(n: number): void {
+  assert(Number.isSafeInteger(n) && n >= 0, 'integers are 0 to 2^53-1 in CBOR');
+  writeHead(UINT, n);
 }
 
 export function writeBytes(bytes: Uint8Array): void {
@@ -59,32 +76,32 @@ export function writeBytes(bytes: Uint8Array): void {
   writeRaw(bytes);
 }
 
-/** Throws `malformed` on text that has no UTF-8. */
-export function writeText(text: string): void {
-  if (text.length > SHORT_TEXT) {
-    writeUnicode(text);
-    return;
-  }
-  // Also the head: a pool that is renewed after this would leave `before` in the old one.
-  reserve(MAX_HEAD_BYTES + text.length);
-  const before = used;
-  writeHead(TEXT, text.length);
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 127) {
-      used = before;
-      writeUnicode(text);
-      return;
-    }
-    pool[used++] = unit;
-  }
+/** Answers with the length of its UTF-8. Throws `malformed` on text that has none. */
+export function writeText(text: string): number {
+  return text.length <= SHORT_TEXT && writeShortAscii(text) ? text.length : writeUnicode(text);
 }
 
-function writeUnicode(text: string): void {
+/** Behind the place of its head, which is written once the text is known to be ASCII: false if not, and nothing is written. */
+function writeShortAscii(text: string): boolean {
+  reserve(MAX_HEAD_BYTES + text.length);
+  const bytes = pool;
+  let at = used + (text.length < 24 ? 1 : 2);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 127) return false;
+    bytes[at++] = unit;
+  }
+  writeHead(TEXT, text.length);
+  used = at;
+  return true;
+}
+
+function writeUnicode(text: string): number {
   if (!text.isWellFormed()) throw new TlogError('malformed', 'text: expected Unicode, got a lone surrogate');
   const bytes = utf8.encode(text);
   writeHead(TEXT, bytes.length);
   writeRaw(bytes);
+  return bytes.length;
 }
 
 function writeRaw(bytes: Uint8Array): void {
@@ -93,19 +110,12 @@ function writeRaw(bytes: Uint8Array): void {
   used += bytes.length;
 }
 
-function writeBigEndian(n: number, width: number): void {
-  let rest = n;
-  for (let i = used + width - 1; i >= used; i--) {
-    pool[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
-  used += width;
-}
-
 function reserve(more: number): void {
   if (used + more <= pool.length) return;
   const unfinished = pool.subarray(start, used);
-  pool = new Uint8Array(Math.max(POOL_BYTES, 2 * (unfinished.length + more)));
+  buffer = new ArrayBuffer(Math.max(POOL_BYTES, 2 * (unfinished.length + more)));
+  pool = new Uint8Array(buffer);
+  view = new DataView(buffer);
   pool.set(unfinished);
   used = unfinished.length;
   start = 0;

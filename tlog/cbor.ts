@@ -1,6 +1,6 @@
 import { decodeUtf8 } from './bytes.ts';
-import { ARRAY, begin, BYTES, take, TEXT, UINT, writeBytes, writeHead, writeText } from './cbor-writer.ts';
-import { assert, TlogError } from './error.ts';
+import { ARRAY, begin, BYTES, take, TEXT, UINT, writeBytes, writeHead, writeText, writeUint } from './cbor-writer.ts';
+import { TlogError } from './error.ts';
 
 /**
  * The profile of FORMAT.md §2: deterministic CBOR (RFC 8949 §4.2.1) of unsigned integers ≤ 2^53−1, byte strings, text strings
@@ -36,8 +36,7 @@ export function byteStringHead(length: number): Uint8Array {
 
 function write(value: Value): void {
   if (typeof value === 'number') {
-    assert(Number.isSafeInteger(value) && value >= 0, `CBOR integers are 0 to 2^53-1, not ${value}`);
-    writeHead(UINT, value);
+    writeUint(value);
   } else if (typeof value === 'string') {
     writeText(value);
   } else if (value instanceof Uint8Array) {

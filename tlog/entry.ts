@@ -1,5 +1,6 @@
 import { compare, encodeUtf8 } from './bytes.ts';
-import { encode, encodeArrayStart, Reader } from './cbor.ts';
+import { Reader } from './cbor.ts';
+import { ARRAY, begin, take, writeHead, writeText, writeUint, written } from './cbor-writer.ts';
 import { TlogError } from './error.ts';
 import type { Suite } from './suite.ts';
 
@@ -44,8 +45,27 @@ const HASH_BYTES = 32;
  * The stem is what an entry and a segment's item have in common. Throws what {@link decodeEntry} would.
  */
 export function encodeStem(header: Header): Uint8Array {
-  checkHeader(header);
-  return encodeArrayStart(6, [header.time, header.clock, header.source, header.topic, header.attributes]);
+  checkFields(header);
+  begin();
+  writeHead(ARRAY, 6);
+  writeUint(header.time);
+  writeUint(header.clock);
+  writeText(header.source);
+  writeText(header.topic);
+  checkSize('attributes', writeAttributes(header.attributes), 0, MAX_ATTRIBUTES_BYTES);
+  return take();
+}
+
+/** Answers with the length of the encoding. */
+function writeAttributes(attributes: readonly Attribute[]): number {
+  const start = written();
+  writeHead(ARRAY, attributes.length);
+  for (const [key, value] of attributes) {
+    writeHead(ARRAY, 2);
+    writeText(key);
+    writeText(value);
+  }
+  return written() - start;
 }
 
 export function joinEntry(stem: Uint8Array, payloadHash: Uint8Array): Uint8Array {
@@ -83,11 +103,6 @@ export function readHeader(reader: Reader): Header {
   const header: Header = { time, clock, source, topic, attributes };
   checkFields(header);
   return header;
-}
-
-function checkHeader(header: Header): void {
-  checkFields(header);
-  if (header.attributes.length > 0) checkSize('attributes', encode(header.attributes).length, 0, MAX_ATTRIBUTES_BYTES);
 }
 
 function checkFields({ source, topic, attributes }: Header): void {

@@ -124,6 +124,6 @@ function asObject(value: unknown, thing: string): Record<string, unknown> {
 }
 
 function asText(value: unknown, thing: string): string {
-  if (typeof value === 'string') return value;
-  throw new TlogError('malformed', `${thing}: expected text, got ${value === null ? 'null' : typeof value}`);
+  if (typeof value === 'string' && value.isWellFormed()) return value;
+  throw new TlogError('malformed', `${thing}: expected Unicode text, got ${value === null ? 'null' : typeof value}`);
 }

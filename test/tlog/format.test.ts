@@ -160,7 +160,13 @@ function make(): Record<string, string> {
   const enrolment = signEnrolment(noble, { identity, sealKey: epochKey0.publicKey, token: bytes32(inputs.token) });
   const admission = signAdmission(noble, enrolment, fleetSigner);
   expect(verifyAdmission(noble, admission, fleetKey).identity.name).toBe(identity.name);
-  const stateNote = { origin: identity.name, standing: 'admitted', size: 2, reason: inputs.reason, time: inputs.state_time } as const;
+  const stateNote = {
+    origin: identity.name,
+    standing: 'admitted',
+    size: 2,
+    reason: inputs.reason,
+    time: inputs.state_time,
+  } as const;
   const state = signState(noble, stateNote, fleetSigner);
   expect(verifyState(noble, state, fleetKey)).toEqual(stateNote);
   const fleetLeaves = [admission, receipt].map((note) => leafHash(noble, note));
@@ -305,7 +311,12 @@ function tableUnder(heading: string): string[][] {
   const section = page.split(/^## /m).find((text) => text.startsWith(heading));
   if (section === undefined) throw new Error(`FORMAT.md: expected a section "${heading}", got none`);
   const rows = section.split('\n').filter((line) => line.startsWith('|'));
-  return rows.slice(2).map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim()));
+  return rows.slice(2).map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
 }
 
 test('the table of codes is the list of tlog/error.ts, word by word', () => {
@@ -345,8 +356,8 @@ describe('the table of limits', () => {
   });
 
   test('is complete', () => {
-    const listed = rows.flatMap(({ constant }) => constant.split(' + '));
-    expect(listed.toSorted()).toEqual(texts.map(({ name }) => name).filter((name) => !OTHERS.includes(name)).toSorted());
+    const listed = new Set(rows.flatMap(({ constant }) => constant.split(' + ')));
+    expect(listed).toEqual(new Set(texts.map(({ name }) => name).filter((name) => !OTHERS.includes(name))));
   });
 });
 

@@ -1,0 +1,114 @@
+import { statfsSync } from 'node:fs';
+import { AGENT_SOURCE, readHeader } from '../tlog/entry.ts';
+import { Reader } from '../tlog/cbor.ts';
+import { payloadHash, SALT_BYTES } from '../tlog/payload.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { saltsOfRow } from './log.ts';
+import type { EpochRow } from './row.ts';
+import type { Store } from './store.ts';
+import type { Writer } from './writer.ts';
+
+export interface RetentionLimits {
+  /** Seconds for which an entry stays after its receipt. */
+  readonly retentionSeconds: number;
+  /** Bytes of the store that are in use. */
+  readonly quotaBytes: number;
+  /** Bytes that stay free on the file system. */
+  readonly freeFloorBytes: number;
+  readonly whenFull: 'refuse' | 'shed';
+}
+
+/** `tight`: soon full; `full`: nothing receipted is left to prune. */
+export type Room = 'ample' | 'tight' | 'full';
+
+/** Entries of one transaction: it must not keep messages waiting. */
+const ENTRIES_A_STEP = 4096;
+/** Steps of one call. */
+const MAX_STEPS = 16;
+const TIGHT = 0.8;
+
+/** Bytes that are free on the file system of a folder. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/**
+ * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it; where
+ * only entries are left that no collector holds, sheds their oldest payloads if that was chosen. Every entry, hash and seal stays.
+ * `free`: bytes free on the file system. To be called every few seconds.
+ */
+export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
+  const { rows } = writer.store;
+  const isOver = (share: number): boolean =>
+    rows.bytes() - rows.reusableBytes() > share * limits.quotaBytes || free + rows.reusableBytes() < limits.freeFloorBytes;
+  for (let step = 0; step < MAX_STEPS; step++) {
+    const isPressed = isOver(TIGHT);
+    const worked =
+      pruneStep(suite, writer, isPressed ? nowSeconds : nowSeconds - limits.retentionSeconds) ||
+      (limits.whenFull === 'shed' && isPressed && shedStep(suite, writer));
+    if (!worked) break;
+  }
+  if (isOver(1)) return 'full';
+  return isOver(TIGHT) ? 'tight' : 'ample';
+}
+
+/** Deletes the oldest entries whose receipt is not after `untilSeconds`. False where there are none. */
+function pruneStep(suite: Suite, writer: Writer, untilSeconds: number): boolean {
+  const { store } = writer;
+  for (const { number, origin } of store.rows.logs()) {
+    const first = store.rows.firstHeld(number);
+    const end = Math.min(store.rows.receiptedUntil(number, untilSeconds), first + ENTRIES_A_STEP);
+    if (first >= end) continue;
+    writer.tell('pruned', { origin, end });
+    store.transaction(() => {
+      keepEdge(suite, store, number, end);
+      store.deleteEntries(number, first, end);
+    });
+    return true;
+  }
+  return false;
+}
+
+/** What later proofs and the chain need of the entries before `end`: the peaks of their tree, and the last leaf hash. */
+function keepEdge(suite: Suite, store: Store, log: number, end: number): void {
+  const subtree = store.rows.subtree(suite, log);
+  store.keepSubtree(log, 0, end - 1, subtree(0, end - 1));
+  for (let at = 0; at < end;) {
+    let [level, width] = [0, 1];
+    while (width * 2 <= end - at) [level, width] = [level + 1, width * 2];
+    store.keepSubtree(log, level, at / width, subtree(level, at / width));
+    at += width;
+  }
+}
+
+/** Erases payloads and salts of the oldest sealed epoch that was not shed yet, after an entry that says so; the agent's own stay. */
+function shedStep(suite: Suite, writer: Writer): boolean {
+  const { store } = writer;
+  for (const { number, origin } of store.rows.logs()) {
+    const from = Math.max(store.rows.shedUntil(number), store.rows.firstHeld(number));
+    const epoch = store.rows.epochOf(number, from);
+    const end = store.rows.sealCovering(number, from + 1)?.size;
+    if (epoch === undefined || end === undefined) continue;
+    const by = writer.tell('shed', { origin, first: from, end, reason: 'quota' });
+    store.transaction(() => {
+      store.insertShed(number, from, end, by);
+      shedEpoch(suite, store, number, epoch, end);
+    });
+    return true;
+  }
+  return false;
+}
+
+function shedEpoch(suite: Suite, store: Store, log: number, epoch: EpochRow, end: number): void {
+  const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
+  const salts = new Uint8Array((end - epoch.start) * SALT_BYTES);
+  for (const { index, stem, payload } of [...store.rows.entries(log, epoch.start, end)]) {
+    const place = index - epoch.start;
+    const salt = saltAt(place);
+    const isOwn = readHeader(new Reader(stem)).source === AGENT_SOURCE;
+    if (payload === null || isOwn) salts.set(salt, place * SALT_BYTES);
+    else store.shedPayload(log, index, payloadHash(suite, payload, salt));
+  }
+  if (epoch.saltKey !== null) store.replaceSalts(log, epoch.k, salts);
+}

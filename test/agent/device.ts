@@ -1,0 +1,171 @@
+import Database from 'better-sqlite3';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Reading } from '../../agent/clock.ts';
+import { generationPart, pathsIn, type DeviceName, type Paths } from '../../agent/generation.ts';
+import type { Message, SealLimits } from '../../agent/log.ts';
+import type { EntryRow, LogRow } from '../../agent/row.ts';
+import type { Rows } from '../../agent/rows.ts';
+import { Store } from '../../agent/store.ts';
+import { verifyStore, type Finding } from '../../agent/verify-store.ts';
+import { Writer } from '../../agent/writer.ts';
+import { native } from '../../program/native.ts';
+import { encodeUtf8 } from '../../tlog/bytes.ts';
+import { Reader } from '../../tlog/cbor.ts';
+import { readHeader, type Header } from '../../tlog/entry.ts';
+
+export const NAME: DeviceName = { fleet: 'acme.example', device: 'pump-7' };
+/** 2026-01-01T00:00:00Z in microseconds. */
+export const START = 1_767_225_600_000_000;
+/** Seals only where a test asks for it. */
+export const WIDE: SealLimits = { entries: 1024, bytes: 65_536 };
+
+/** A gateway's data folder, on its own and as its files. */
+export interface Device {
+  readonly folder: string;
+  readonly paths: Paths;
+  /** What `onContinued` told. */
+  readonly continued: { readonly closed: LogRow; readonly by: LogRow }[];
+  /** The writer; the caller closes it, unless the test ends with it open. */
+  open(limits?: SealLimits): Writer;
+  /** Opens the writer for as long as `work` takes. */
+  with<T>(work: (writer: Writer) => T, limits?: SealLimits): T;
+  /** Reads beside whoever writes. */
+  read<T>(work: (rows: Rows) => T): T;
+  /** SQL by a connection that is not the agent's: what somebody with the file can do. */
+  sql(text: string): void;
+  select(text: string): unknown[];
+  verify(): Finding[];
+  /** What does not fit, as `what: detail`. */
+  faults(): string[];
+  logs(): LogRow[];
+  /** The newest log's, with its header read. */
+  entries(log?: number): (EntryRow & { readonly header: Header })[];
+  identityFile(log?: number): string;
+  epochFile(log?: number): string;
+  epochBytes(log?: number): Uint8Array;
+}
+
+/** A clock that shows one microsecond more at each reading. */
+export function ticking(): () => Reading {
+  let time = START;
+  return () => ({ time: time++, clock: 1 });
+}
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+/** A device that was just initialised. To be called in a test, which removes it at its end. */
+export function newDevice(): Device {
+  const folder = temporaryFolder();
+  const device = deviceIn(folder);
+  Writer.init({ suite: native, paths: device.paths, name: NAME });
+  return device;
+}
+
+/** A device in a folder that may hold one already. */
+export function deviceIn(folder: string): Device {
+  const paths = pathsIn(folder);
+  const continued: Device['continued'] = [];
+  const read = ticking();
+  const opened: Writer[] = [];
+  onTestFinished(() => {
+    for (const writer of opened) closeAgain(writer);
+  });
+  const onContinued = (closed: LogRow, by: LogRow): void => void continued.push({ closed, by });
+  const open = (limits: SealLimits = WIDE): Writer => {
+    const writer = Writer.open({ suite: native, paths, name: NAME, limits, read, onContinued });
+    opened.push(writer);
+    return writer;
+  };
+  const reading = <T>(work: (rows: Rows) => T): T => {
+    const rows = Store.openRows(paths.store);
+    try {
+      return work(rows);
+    } finally {
+      rows.close();
+    }
+  };
+  const connected = <T>(work: (db: Database.Database) => T): T => {
+    const db = new Database(paths.store);
+    try {
+      db.pragma('foreign_keys = OFF');
+      return work(db);
+    } finally {
+      db.close();
+    }
+  };
+  const logs = (): LogRow[] => reading((rows) => rows.logs());
+  const row = (log: number | undefined): LogRow => {
+    const found = logs().at(log ?? -1);
+    if (found === undefined) throw new RangeError(`expected log ${log ?? ''} in the store, got none`);
+    return found;
+  };
+  const verify = (): Finding[] => reading((rows) => verifyStore(native, rows, paths, () => undefined));
+  return {
+    folder,
+    paths,
+    continued,
+    open,
+    with: (work, limits) => {
+      const writer = open(limits);
+      try {
+        return work(writer);
+      } finally {
+        writer.close();
+      }
+    },
+    read: reading,
+    sql: (text) => {
+      connected((db) => db.exec(text));
+    },
+    select: (text) => connected((db) => db.prepare(text).all()),
+    verify,
+    faults: () =>
+      verify()
+        .filter(({ status }) => status === 'FAIL')
+        .map(({ what, detail }) => `${what}: ${detail}`),
+    logs,
+    entries: (log) =>
+      reading((rows) => {
+        const number = log ?? rows.logs().length - 1;
+        const all = [...rows.entries(number, 0, rows.size(number))];
+        return all.map((entry) => ({ ...entry, header: readHeader(new Reader(entry.stem)) }));
+      }),
+    identityFile: (log) => paths.identity(generationPart(row(log))),
+    epochFile: (log) => paths.epochs(generationPart(row(log))),
+    epochBytes: (log) => new Uint8Array(readFileSync(paths.epochs(generationPart(row(log))))),
+  };
+}
+
+/** A writer whose commit failed, or that a test closed already, closes too. */
+function closeAgain(writer: Writer): void {
+  try {
+    writer.close();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+export function message(payload: string | Uint8Array, header: Partial<Header> = {}): Message {
+  return {
+    header: { time: START, clock: 1, source: 'plant', topic: 'plant/pump-7/pressure', attributes: [], ...header },
+    payload: typeof payload === 'string' ? encodeUtf8(payload) : payload,
+  };
+}
+
+/** `count` messages with the payloads `<from>`, `<from + 1>`, … */
+export function messages(count: number, from = 0): Message[] {
+  return Array.from({ length: count }, (_, i) => message(String(from + i)));
+}
+
+export function text(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : new TextDecoder().decode(bytes);
+}
