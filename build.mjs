@@ -10,6 +10,7 @@ const programs = {
 
 const extras = {
   bench: 'test/bench/main.ts',
+  demo: 'demo/main.ts',
 };
 
 const wanted = process.argv.slice(2);

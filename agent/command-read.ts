@@ -6,7 +6,8 @@ import { printResult } from '../program/command.ts';
 import { createFileDurably } from '../program/durable-file.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
-import { startProgress } from '../program/progress.ts';
+import { startProgress, type Progress } from '../program/progress.ts';
+import { visible } from '../program/visible.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
 import type { Signer } from '../tlog/vkey.ts';
 import { findLog, loadConfig, reading, readingAsync, type Context } from './context.ts';
@@ -23,18 +24,18 @@ export function verify(_: object, command: Command, context: Context): void {
   const { terminal, nowMs } = context;
   const { values } = loadConfig(command, context);
   reading(values, (rows) => {
-    const total = rows.logs().reduce((sum, { number }) => sum + rows.size(number), 0);
-    const progress = startProgress({ stream: terminal.stderr, label: 'verify', unit: 'entries', total, nowMs });
-    const findings = verifyStore(native, rows, pathsIn(values.store.directory), (done) => {
-      progress.update(done);
+    let progress: Progress | undefined;
+    const findings = verifyStore(native, rows, pathsIn(values.store.directory), (total) => {
+      progress = startProgress({ stream: terminal.stderr, label: 'verify', unit: 'entries', total, nowMs });
+      return (done) => progress?.update(done);
     });
-    progress.end();
+    progress?.end();
     const failed = findings.filter(({ status }) => status === 'FAIL').length;
     const summary = failed === 0 ? 'everything fits' : `${failed} of ${findings.length} checks failed`;
     if (failed > 0) terminal.exitCode = EXIT.tampered;
     printResult(terminal, command, {
       json: { ok: failed === 0, findings },
-      text: [...findings.map(({ status, what, detail }) => `${status}  ${what}: ${detail}`), summary].join('\n'),
+      text: [...findings.map(({ status, what, detail }) => visible(`${status}  ${what}: ${detail}`)), summary].join('\n'),
     });
   });
 }
@@ -88,7 +89,7 @@ export async function exportAll(
     const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
     let bytes = 0;
     for (const row of logs) {
-      for (const record of exportLog(native, rows, row, identityOf(paths, row))) {
+      for (const record of exportLog(native, rows, row, openIdentity(native, paths, row))) {
         bytes += record.length;
         await write(output, record);
         progress.update(bytes);

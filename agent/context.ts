@@ -8,6 +8,7 @@ import { loadAgentConfig, type AgentConfig } from './config.ts';
 import { pathsIn } from './generation.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
+import { explainSqlite } from './store-error.ts';
 import { Store } from './store.ts';
 import { Writer } from './writer.ts';
 
@@ -53,21 +54,32 @@ export function openWriter(config: AgentConfig, clock: Clock, tell: (text: strin
 
 /** Works on the store as a reader, beside a writer that may be running. */
 export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
-  const rows = Store.openRows(pathsIn(config.store.directory).store);
+  const { store } = pathsIn(config.store.directory);
+  const rows = Store.openRows(store);
   try {
-    return work(rows);
+    return work(withLog(store, rows));
+  } catch (error) {
+    throw explainSqlite(store, error);
   } finally {
     rows.close();
   }
 }
 
 export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) => Promise<T>): Promise<T> {
-  const rows = Store.openRows(pathsIn(config.store.directory).store);
+  const { store } = pathsIn(config.store.directory);
+  const rows = Store.openRows(store);
   try {
-    return await work(rows);
+    return await work(withLog(store, rows));
+  } catch (error) {
+    throw explainSqlite(store, error);
   } finally {
     rows.close();
   }
+}
+
+function withLog(store: string, rows: Rows): Rows {
+  if (rows.logs().length > 0) return rows;
+  throw new Failure(EXIT.error, `${store}: expected a log, got none`, { hint: 'run tallystick-agent init' });
 }
 
 /** The generation of this origin, by default the one that grows. */

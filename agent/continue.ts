@@ -1,34 +1,66 @@
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { encode, Reader } from '../tlog/cbor.ts';
-import { readHeader, type Attribute, type Header } from '../tlog/entry.ts';
+import { readHeader, type Attribute } from '../tlog/entry.ts';
 import { addAttributes } from '../tlog/message.ts';
 import { assert } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
 import { event } from './events.ts';
-import { saltsOfRow, type Log, type Message } from './log.ts';
+import type { Log, Message } from './log.ts';
+import { isErased, saltsOfRow } from './salts.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 
 const MESSAGES_A_COMMIT = 1000;
+/** Tells that the payload of a moved entry is not a payload but the commitment to one that is not here. */
+const COMMITMENT: Attribute = ['$payload', 'commitment'];
+
+/** Entries of a closed log that are to go on in the next one. */
+interface Range {
+  readonly log: LogRow;
+  readonly from: number;
+  readonly to: number;
+}
 
 /**
- * Brings what can no longer be delivered under a closed log into the one that continues it: first a `continues` entry that names
- * the old log, then its entries from `undelivered` on, in order. Each commit leaves the new log a prefix of that, so after a crash
- * its size tells where to go on; and nothing is left to do once all are there. FORMAT.md §12.
+ * Brings what can no longer be delivered under closed logs into the one that continues them: first a `continues` entry that names
+ * the newest of them, then the entries in order. Each commit leaves the new log a prefix of that, so after a crash its size tells
+ * where to go on; and nothing is left to do once all are there. FORMAT.md §12.
  */
-export function moveEntries(suite: Suite, rows: Rows, closed: LogRow, log: Log, read: () => Reading): void {
-  const size = rows.size(closed.number);
-  const from = closed.undelivered ?? size;
-  if (log.size === 0) log.append([continues(rows, closed, size - from, read())]);
-  for (let at = from + log.size - 1; at < size; at = from + log.size - 1) {
-    const batch: Message[] = [];
-    for (const row of rows.entries(closed.number, at, Math.min(size, at + MESSAGES_A_COMMIT))) {
-      batch.push(moved(suite, rows, closed, row, read()));
+export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Reading): void {
+  const closed = rows.logs()[log.number - 1];
+  if (closed === undefined) return;
+  const ranges = undelivered(rows, log.number);
+  const count = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+  if (log.size === 0) log.append([continues(rows, closed, count, read())]);
+  for (const range of skip(ranges, log.size - 1)) {
+    for (let at = range.from; at < range.to; at += MESSAGES_A_COMMIT) {
+      const entries = rows.entries(range.log.number, at, Math.min(range.to, at + MESSAGES_A_COMMIT));
+      log.append(Array.from(entries, (row) => moved(suite, rows, range.log, row, read())));
     }
-    assert(batch.length > 0, 'entries that no receipt covers are in the store');
-    log.append(batch);
   }
+}
+
+/**
+ * What a log takes over: of the one before it the entries that were not delivered, and before them what that one was to take over
+ * itself and had not when it was closed.
+ */
+function undelivered(rows: Rows, number: number): Range[] {
+  const closed = rows.logs()[number - 1];
+  if (closed === undefined) return [];
+  const to = rows.size(closed.number);
+  const own: Range = { log: closed, from: closed.undelivered ?? to, to };
+  return [...skip(undelivered(rows, closed.number), to - 1), own];
+}
+
+/** Without the first `count` entries; a log that has nothing yet, not even its `continues` entry, skips none. */
+function skip(ranges: readonly Range[], count: number): Range[] {
+  let left = Math.max(0, count);
+  return ranges.flatMap((range) => {
+    const from = Math.min(range.to, range.from + left);
+    left -= from - range.from;
+    return from < range.to ? [{ ...range, from }] : [];
+  });
 }
 
 function continues(rows: Rows, closed: LogRow, moved: number, reading: Reading): Message {
@@ -52,10 +84,18 @@ function moved(suite: Suite, rows: Rows, closed: LogRow, row: EntryRow, reading:
     ['$log', closed.origin],
     ['$time', String(header.time)],
   ];
-  const moved: Header = { ...header, ...reading, attributes: addAttributes(header.attributes, own) };
-  if (row.payload !== null) return { header: moved, payload: row.payload };
+  if (row.payload !== null) {
+    return { header: { ...header, ...reading, attributes: addAttributes(header.attributes, own) }, payload: row.payload };
+  }
   // Its bytes are not here: what goes on is the commitment to them, which a salt of the new log could not renew.
-  const epoch = rows.epochOf(closed.number, row.index);
-  const salt = epoch === undefined ? new Uint8Array() : saltsOfRow(suite, epoch.saltKey, epoch.salts)(row.index - epoch.start);
-  return { header: moved, payload: encode([row.payloadHash ?? new Uint8Array(), salt]) };
+  const attributes = addAttributes(header.attributes, [...own, COMMITMENT]);
+  return { header: { ...header, ...reading, attributes }, payload: commitment(suite, rows, closed, row) };
+}
+
+/** CBOR `[payload-hash, salt]` of the place it had; the salt is empty where it was erased. */
+function commitment(suite: Suite, rows: Rows, closed: LogRow, { index, payloadHash }: EntryRow): Uint8Array {
+  const epoch = rows.epochOf(closed.number, index);
+  assert(epoch !== undefined && payloadHash !== null, 'an entry without its payload has an epoch and its hash');
+  const salt = saltsOfRow(suite, epoch.saltKey, epoch.salts)(index - epoch.start);
+  return encode([payloadHash, isErased(salt) ? new Uint8Array() : salt]);
 }

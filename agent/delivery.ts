@@ -22,7 +22,12 @@ export type Outcome =
   /** The collector lost data: it holds less than it once signed. The note is the newest receipt of before, which shows it. */
   | { readonly kind: 'behind'; readonly receipt: Uint8Array }
   /** What the collector holds is not this log. The note is this log's own checkpoint there, where it has one: the proof. */
-  | { readonly kind: 'contradicted'; readonly reason: string; readonly checkpoint: Uint8Array | undefined };
+  | {
+      readonly kind: 'contradicted';
+      readonly reason: string;
+      readonly undelivered: number;
+      readonly checkpoint: Uint8Array | undefined;
+    };
 
 export interface DeliveryParts {
   readonly suite: Suite;
@@ -95,9 +100,7 @@ export class Delivery {
     const latest = rows.latestReceipt(this.row.number);
     if (standing !== 'admitted' || size !== 0 || time <= (latest?.time ?? 0)) return { kind: 'ignored' };
     this.#greeted = true;
-    if (latest === undefined) return { kind: 'receipted' };
-    this.#restart(0);
-    return { kind: 'behind', receipt: latest.note };
+    return latest === undefined ? { kind: 'receipted' } : this.#fallBack(0, latest.note);
   }
 
   /** Throws what `verifyReceipt` throws. `isRetained`: it may be of long ago, and proves nothing about now. */
@@ -111,25 +114,20 @@ export class Delivery {
     }
     const own = this.#rootAt(receipt.size);
     if (own === undefined) {
-      return {
-        kind: 'contradicted',
-        reason: `a receipt covers ${receipt.size} entries, the log has fewer`,
-        checkpoint: undefined,
-      };
+      const reason = `a receipt covers ${receipt.size} entries, the log has fewer`;
+      return { kind: 'contradicted', reason, undelivered: this.#receipted, checkpoint: undefined };
     }
     if (!equal(own, receipt.root)) {
       const checkpoint = signCheckpoint(suite, { origin: this.row.origin, size: receipt.size, root: own }, this.#identity);
-      return { kind: 'contradicted', reason: `a receipt has another root at ${receipt.size}`, checkpoint };
+      const reason = `a receipt has another root at ${receipt.size}`;
+      return { kind: 'contradicted', reason, undelivered: this.#receipted, checkpoint };
     }
     store.transaction(() => {
       store.insertReceipt(number, { size: receipt.size, time: receipt.time, note });
     });
     if (freshness === 'live') this.#greeted = true;
     const before = this.#receipted;
-    if (receipt.size < before) {
-      this.#restart(receipt.size);
-      return { kind: 'behind', receipt: latest?.note ?? note };
-    }
+    if (receipt.size < before) return this.#fallBack(receipt.size, latest?.note ?? note);
     this.#receipted = receipt.size;
     this.#sent = Math.max(this.#sent, receipt.size);
     this.#inFlight = this.#inFlight.filter((end) => end > receipt.size);
@@ -155,6 +153,15 @@ export class Delivery {
   disconnect(): void {
     this.#greeted = false;
     this.rewind();
+  }
+
+  /** The collector lost data. What is still held is sent again; where something between is pruned, that can't help. */
+  #fallBack(size: number, receipt: Uint8Array): Outcome {
+    this.#restart(size);
+    const held = this.#parts.store.rows.firstHeld(this.row.number);
+    if (held <= size) return { kind: 'behind', receipt };
+    const reason = `the collector lost entries ${size} to ${held - 1}, which are pruned here`;
+    return { kind: 'contradicted', reason, undelivered: held, checkpoint: receipt };
   }
 
   #restart(size: number): void {

@@ -4,30 +4,32 @@ import { joinEntry, readHeader } from '../tlog/entry.ts';
 import { encodeRecord, type ExportRecord } from '../tlog/export.ts';
 import { treeOf } from '../tlog/merkle.ts';
 import { logId } from '../tlog/origin.ts';
-import { payloadHash } from '../tlog/payload.ts';
 import type { Seal } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
-import { saltsOfRow } from './log.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { extentOf, sealsIn } from './extent.ts';
+import { entryPayloadHash, isErased, saltsOfRow } from './salts.ts';
 import type { EpochRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 
 /**
  * The records of a log up to its newest seal, in order, encoded: admission or enrolment, then each entry with its payload and what
- * says something of it, seals and receipts where they are due, at the end a checkpoint.
+ * says something of it, seals and receipts where they are due, at the end a checkpoint; none where the identity key is lost, for
+ * seals and receipts prove more. `Failure` (try later) where a writer prunes what is being exported.
  */
-export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Signer): Generator<Uint8Array> {
+export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Signer | undefined): Generator<Uint8Array> {
   yield encodeRecord({ kind: 'admission', note: row.admission ?? row.enrolment });
-  const from = rows.firstHeld(row.number);
+  const extent = extentOf(rows, row.number);
+  const { from, epochs } = extent;
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
-  const receipts = rows.receipts(row.number);
-  const epochs = rows.epochs(row.number);
+  const receipts = [...extent.receipts];
   let last: Omit<Seal, 'logId'> | undefined;
-  for (const seal of rows.seals(row.number)) {
+  for (const seal of sealsIn(rows, row.number, extent)) {
     const epoch = epochs[seal.k];
     if (epoch !== undefined && seal.size > from) {
       if (epoch.start <= from && from > 0) yield encodeRecord(edge(suite, rows, row, from));
-      yield* exportEpoch(suite, rows, row, epoch, seal.size);
+      yield* exportEpoch(suite, rows, row, epoch, Math.max(from, epoch.start), seal.size);
     }
     yield encodeRecord({ kind: 'seal', seal: { ...seal, logId: id } });
     while (receipts[0] !== undefined && receipts[0].size <= seal.size) {
@@ -36,24 +38,25 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
     }
     last = seal;
   }
-  if (last === undefined) return;
+  if (last === undefined || identity === undefined) return;
   const note = signCheckpoint(suite, { origin: row.origin, size: last.size, root: last.root }, identity);
   yield encodeRecord({ kind: 'checkpoint', note });
 }
 
-function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, end: number): Generator<Uint8Array> {
+function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, from: number, end: number): Generator<Uint8Array> {
   const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
-  for (const { index, stem, payload, payloadHash: kept, leaf } of rows.entries(row.number, epoch.start, end)) {
+  let next = from;
+  for (const entry of rows.entries(row.number, epoch.start, end)) {
+    const { index, stem, payload, leaf } = entry;
     const salt = saltAt(index - epoch.start);
-    const hash = payload === null ? (kept ?? salt) : payloadHash(suite, payload, salt);
-    yield encodeRecord({ kind: 'entry', index, entry: joinEntry(stem, hash), leaf });
+    yield encodeRecord({ kind: 'entry', index, entry: joinEntry(stem, entryPayloadHash(suite, entry, salt)), leaf });
     if (payload !== null) yield encodeRecord({ kind: 'payload', index, salt, payload });
     else yield encodeRecord(isErased(salt) ? erased(rows, row, index) : { kind: 'salt', index, salt });
   }
-}
-
-function isErased(salt: Uint8Array): boolean {
-  return salt.every((byte) => byte === 0);
+  if (next === end) return;
+  throw new Failure(EXIT.tryLater, `entry ${next}: expected it in ${row.origin}, got nothing there`, {
+    hint: 'if it was pruned meanwhile, export again; else see tallystick-agent verify',
+  });
 }
 
 function erased(rows: Rows, { number, origin }: LogRow, index: number): ExportRecord {

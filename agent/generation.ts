@@ -69,6 +69,7 @@ export function beginGeneration(
   createIdentity(paths.identity(generation), identity);
   KeyFile.create(paths.epochs(generation), suite, logId(suite, key), sealSeed).close();
   syncFolder(paths.keys);
+  syncFolder(paths.folder);
   const enrolment = signEnrolment(suite, {
     identity,
     sealKey,

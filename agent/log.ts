@@ -2,13 +2,14 @@ import { equal } from '../tlog/bytes.ts';
 import { assert } from '../tlog/error.ts';
 import { encodeStem, stemLeafHash, type Header } from '../tlog/entry.ts';
 import { treeOf, type Tree } from '../tlog/merkle.ts';
-import { payloadHash, saltsOf } from '../tlog/payload.ts';
+import { payloadHash } from '../tlog/payload.ts';
 import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import type { EntryRow, EpochRow } from './row.ts';
+import type { EpochRow } from './row.ts';
 import type { Random, Sealer, SealPoint } from './seal.ts';
+import { entryPayloadHash, saltsOfRow } from './salts.ts';
 import type { Store } from './store.ts';
 
 /** A payload too large to keep: hashed while it streamed, waiting for its salt. */
@@ -93,7 +94,7 @@ export class Log {
     const epoch = openEpoch(suite, row);
     let head = row.start === 0 ? state.logId : rows.subtree(suite, number)(0, row.start - 1);
     for (const entry of rows.entries(number, row.start, size)) {
-      const leaf = stemLeafHash(suite, head, entry.stem, hashOf(suite, entry, epoch));
+      const leaf = stemLeafHash(suite, head, entry.stem, entryPayloadHash(suite, entry, epoch.saltAt(entry.index - epoch.start)));
       if (!equal(leaf, entry.leaf)) throw damaged(number, `entry ${entry.index} that does not hash to its leaf hash`);
       epoch.bytes += epochCost(entry.stem.length, entry.payload?.length ?? 0);
       head = leaf;
@@ -179,18 +180,6 @@ export interface LogParts {
 
 function openEpoch(suite: Suite, { k, start, saltKey, salts }: EpochRow): Epoch {
   return { k, start, saltAt: saltsOfRow(suite, saltKey, salts), bytes: 0 };
-}
-
-/** The salts of an epoch as they are kept: from their key, or one by one after some were erased (zeros). */
-export function saltsOfRow(suite: Suite, saltKey: Uint8Array | null, salts: Uint8Array | null): (place: number) => Uint8Array {
-  if (saltKey !== null) return saltsOf(suite, saltKey);
-  const kept = salts ?? new Uint8Array();
-  return (place) => kept.subarray(16 * place, 16 * place + 16);
-}
-
-function hashOf(suite: Suite, entry: EntryRow, epoch: Epoch): Uint8Array {
-  if (entry.payload === null) return entry.payloadHash ?? new Uint8Array(32);
-  return payloadHash(suite, entry.payload, epoch.saltAt(entry.index - epoch.start));
 }
 
 function damaged(log: number, what: string): Failure {

@@ -1,10 +1,10 @@
 import { concat } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
-import { addAttributes, foldHeader } from '../tlog/message.ts';
+import { addAttributes, foldHeader, type ProducerHeader } from '../tlog/message.ts';
 import { payloadHash } from '../tlog/payload.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
-import type { Message } from './log.ts';
+import type { Message, StreamedPayload } from './log.ts';
 
 /** A message as a source heard it, whole. */
 export interface Heard {
@@ -18,14 +18,21 @@ export interface Heard {
 export function toMessage(suite: Suite, heard: Heard, reading: Reading, maxPayloadBytes: number): Message {
   const folded = foldHeader(heard, heard.payload.length);
   const payload = folded.before === undefined ? heard.payload : concat(folded.before, heard.payload);
-  const { topic } = folded;
-  const { time, clock } = reading;
-  if (payload.length <= maxPayloadBytes) {
-    return { header: { time, clock, source: heard.source, topic, attributes: folded.attributes }, payload };
-  }
-  const attributes = addAttributes(folded.attributes, [['$size', String(payload.length)]]);
-  return {
-    header: { time, clock, source: heard.source, topic, attributes },
-    payload: { bytes: payload.length, finish: (salt) => payloadHash(suite, payload, salt) },
-  };
+  if (payload.length <= maxPayloadBytes) return withPayload(heard.source, folded, reading, payload);
+  return withPayload(heard.source, folded, reading, {
+    bytes: payload.length,
+    finish: (salt) => payloadHash(suite, payload, salt),
+  });
+}
+
+/** {@link toMessage} for a payload that is ready: with what its header was folded into, and hashed where it is too long to keep. */
+export function withPayload(
+  source: string,
+  { topic, attributes }: ProducerHeader,
+  { time, clock }: Reading,
+  payload: Uint8Array | StreamedPayload,
+): Message {
+  if (payload instanceof Uint8Array) return { header: { time, clock, source, topic, attributes }, payload };
+  const sized = addAttributes(attributes, [['$size', String(payload.bytes)]]);
+  return { header: { time, clock, source, topic, attributes: sized }, payload };
 }

@@ -45,8 +45,7 @@ function readAttributes(members: readonly Member[], value: unknown): Attribute[]
     throw new Error('attributes: expected an object of strings');
   checkOnce(sourceOfMembers(sourceOf(members, 'attributes') ?? ''));
   return Object.entries(value).map(([key, text]): Attribute => {
-    if (typeof text !== 'string')
-      throw new Error(`attribute ${quote(key)}: expected a string, got another value`);
+    if (typeof text !== 'string') throw new Error(`attribute ${quote(key)}: expected a string, got another value`);
     if (!key.isWellFormed() || !text.isWellFormed()) throw new Error('attributes: expected Unicode, got a lone surrogate');
     return [key, text];
   });
@@ -73,9 +72,7 @@ function parse(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw new Error(
-      `expected JSON, got ${quote(line)} (${error instanceof Error ? error.message.slice(0, 120) : ''})`,
-    );
+    throw new Error(`expected JSON, got ${quote(line)} (${error instanceof Error ? error.message.slice(0, 120) : ''})`);
   }
 }
 

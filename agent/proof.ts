@@ -4,12 +4,11 @@ import { joinEntry } from '../tlog/entry.ts';
 import type { Evidence } from '../tlog/evidence.ts';
 import { inclusionProof } from '../tlog/merkle.ts';
 import { logId } from '../tlog/origin.ts';
-import { payloadHash } from '../tlog/payload.ts';
 import { formatProof } from '../tlog/proof.ts';
 import { encodeSeal } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
-import { saltsOfRow } from './log.ts';
+import { entryPayloadHash, isErased, saltsOfRow } from './salts.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 
@@ -34,15 +33,17 @@ export function makeEvidence(suite: Suite, rows: Rows, row: LogRow, index: numbe
       hint: 'a running agent seals within a minute',
     });
   }
+  if (receipt !== undefined && receipt.size !== seal.size) {
+    throw new Failure(EXIT.error, `entry ${index}: expected a receipt of the size of a seal, got one of ${receipt.size}`);
+  }
   const subtree = rows.subtree(suite, number);
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const salt = saltsOfRow(suite, epoch.saltKey, epoch.salts)(index - epoch.start);
-  const hash = entry.payload === null ? (entry.payloadHash ?? salt) : payloadHash(suite, entry.payload, salt);
   return {
-    entry: joinEntry(entry.stem, hash),
+    entry: joinEntry(entry.stem, entryPayloadHash(suite, entry, salt)),
     prev: index === 0 ? id : subtree(0, index - 1),
     payload: entry.payload,
-    salt: salt.some((byte) => byte !== 0) ? salt : null,
+    salt: isErased(salt) ? null : salt,
     proof: formatProof({
       index,
       hashes: inclusionProof(suite, index, seal.size, subtree),

@@ -1,9 +1,9 @@
 import { statfsSync } from 'node:fs';
-import { AGENT_SOURCE, readHeader } from '../tlog/entry.ts';
+import { AGENT_SOURCE, readHeader, type Header } from '../tlog/entry.ts';
 import { Reader } from '../tlog/cbor.ts';
 import { payloadHash, SALT_BYTES } from '../tlog/payload.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { saltsOfRow } from './log.ts';
+import { saltsOfRow } from './salts.ts';
 import type { EpochRow } from './row.ts';
 import type { Store } from './store.ts';
 import type { Writer } from './writer.ts';
@@ -106,9 +106,13 @@ function shedEpoch(suite: Suite, store: Store, log: number, epoch: EpochRow, end
   for (const { index, stem, payload } of [...store.rows.entries(log, epoch.start, end)]) {
     const place = index - epoch.start;
     const salt = saltAt(place);
-    const isOwn = readHeader(new Reader(stem)).source === AGENT_SOURCE;
-    if (payload === null || isOwn) salts.set(salt, place * SALT_BYTES);
+    if (payload === null || isKept(readHeader(new Reader(stem)))) salts.set(salt, place * SALT_BYTES);
     else store.shedPayload(log, index, payloadHash(suite, payload, salt));
   }
   if (epoch.saltKey !== null) store.replaceSalts(log, epoch.k, salts);
+}
+
+/** The agent's own entries stay, and so do commitments: they are small, and nobody else has them. */
+function isKept({ source, attributes }: Header): boolean {
+  return source === AGENT_SOURCE || attributes.some(([key]) => key === '$payload');
 }

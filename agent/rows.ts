@@ -193,16 +193,16 @@ export class Rows {
     return this.#sql(sql).pluck().get() as number;
   }
 
-  /** Names and texts of the triggers, for `verify`. */
-  triggers(): ReadonlyMap<string, string> {
-    const rows = this.#sql("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").raw().all() as [string, string][];
+  /** Names of all tables, triggers and whatever else somebody made, and the statements that made them; for `verify`. */
+  schema(): ReadonlyMap<string, string> {
+    const rows = this.#sql('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL').raw().all() as [string, string][];
     return new Map(rows);
   }
 
   /** The names of what SQLite itself finds wrong with the file; empty if nothing. */
   integrity(): string[] {
     const rows = this.#sql('PRAGMA quick_check(10)').raw().all() as [string][];
-    return rows.map(([text]) => text).filter((text) => text !== 'ok');
+    return rows.map(([text]) => text.replaceAll('\n', ' ')).filter((text) => text !== 'ok');
   }
 
   #leaves(log: number, from: number, count: number): Uint8Array[] {

@@ -80,9 +80,11 @@ function repeat(intervalMs: number, signal: AbortSignal, work: () => void): Prom
         reject(error instanceof Error ? error : new Error(String(error)));
       }
     }, intervalMs);
-    signal.addEventListener('abort', () => {
+    const stop = (): void => {
       clearInterval(timer);
       resolve();
-    });
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop);
   });
 }

@@ -30,7 +30,8 @@ CREATE TABLE entry (
   payload BLOB,
   payload_hash BLOB,
   leaf BLOB NOT NULL,
-  CHECK (length(leaf) = 32 AND (payload IS NULL) = (payload_hash IS NOT NULL))
+  CHECK (length(leaf) = 32 AND (payload IS NULL) = (payload_hash IS NOT NULL)),
+  CHECK (payload_hash IS NULL OR length(payload_hash) = 32)
 ) STRICT;
 
 CREATE TABLE subtree (
@@ -82,7 +83,7 @@ BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END;
 CREATE TRIGGER entry_update BEFORE UPDATE ON entry
 WHEN NOT (
   NEW.id IS OLD.id AND NEW.stem IS OLD.stem AND NEW.leaf IS OLD.leaf
-  AND OLD.payload IS NOT NULL AND NEW.payload IS NULL AND length(NEW.payload_hash) = 32
+  AND OLD.payload IS NOT NULL AND NEW.payload IS NULL
   AND EXISTS (SELECT 1 FROM shed WHERE first_id <= OLD.id AND end_id > OLD.id))
 BEGIN SELECT RAISE(ABORT, 'an entry is never changed: only a payload in a range recorded as shed may be erased'); END;
 CREATE TRIGGER entry_delete BEFORE DELETE ON entry
@@ -96,8 +97,11 @@ CREATE TRIGGER subtree_delete BEFORE DELETE ON subtree
 BEGIN SELECT RAISE(ABORT, 'a subtree hash is never deleted'); END;
 
 CREATE TRIGGER epoch_update BEFORE UPDATE ON epoch
-WHEN NOT (NEW.id IS OLD.id AND NEW.start IS OLD.start AND NEW.salt_key IS NULL AND NEW.salts IS NOT NULL
-  AND EXISTS (SELECT 1 FROM shed WHERE first_id / ${LOG_STRIDE} = OLD.id / ${LOG_STRIDE} AND end_id % ${LOG_STRIDE} > OLD.start))
+WHEN NOT EXISTS (
+  SELECT 1 FROM epoch AS next JOIN shed
+    ON first_id < OLD.id - OLD.id % ${LOG_STRIDE} + next.start AND end_id > OLD.id - OLD.id % ${LOG_STRIDE} + OLD.start
+  WHERE next.id = OLD.id + 1 AND NEW.id IS OLD.id AND NEW.start IS OLD.start
+    AND NEW.salt_key IS NULL AND length(NEW.salts) = 16 * (next.start - OLD.start))
 BEGIN SELECT RAISE(ABORT, 'an epoch is never changed: only its salt-key may be erased where payloads were shed'); END;
 CREATE TRIGGER epoch_delete BEFORE DELETE ON epoch
 BEGIN SELECT RAISE(ABORT, 'an epoch is never deleted'); END;
@@ -120,3 +124,11 @@ BEGIN SELECT RAISE(ABORT, 'a shed range is never changed'); END;
 CREATE TRIGGER shed_delete BEFORE DELETE ON shed
 BEGIN SELECT RAISE(ABORT, 'a shed range is never deleted'); END;
 `;
+
+/** The statements of {@link SCHEMA} by what they make, as SQLite keeps them. */
+export const STATEMENTS: ReadonlyMap<string, string> = new Map(
+  SCHEMA.split(/^(?=CREATE )/m)
+    .map((statement) => statement.trim().replace(/;$/, ''))
+    .map((statement): [string, string] => [/^CREATE \w+ (\w+)/.exec(statement)?.[1] ?? '', statement])
+    .filter(([name]) => name !== ''),
+);

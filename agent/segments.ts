@@ -1,8 +1,6 @@
 import { concat } from '../tlog/bytes.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { assert, TlogError } from '../tlog/error.ts';
-import { readHeader } from '../tlog/entry.ts';
-import { Reader } from '../tlog/cbor.ts';
 import type { Seal } from '../tlog/seal.ts';
 import {
   encodeItem,
@@ -16,7 +14,7 @@ import {
 } from '../tlog/segment.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Signer } from '../tlog/vkey.ts';
-import { saltsOfRow } from './log.ts';
+import { isErased, saltsOfRow } from './salts.ts';
 import type { EntryRow, EpochRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 
@@ -126,7 +124,8 @@ function packEpoch(suite: Suite, rows: Rows, log: number, row: EpochRow, seal: O
   const salts: Uint8Array[] = [];
   for (const entry of rows.entries(log, row.start, seal.size)) {
     items.push(encodeItem(entry.stem, carried(entry)));
-    salts.push(isWithheld(entry) ? new Uint8Array() : saltAt(entry.index - row.start));
+    const salt = saltAt(entry.index - row.start);
+    salts.push(isErased(salt) ? new Uint8Array() : salt);
   }
   const isWhole = row.saltKey !== null && salts.every((salt) => salt.length > 0);
   return { start: row.start, seal, salts: isWhole ? row.saltKey : salts, items: concat(...items) };
@@ -136,9 +135,4 @@ function carried({ payload, payloadHash }: EntryRow): Carried {
   if (payload !== null) return { payload, payloadHash: null };
   assert(payloadHash !== null, 'an entry without its payload has its hash');
   return { payload: null, payloadHash };
-}
-
-/** The payload was shed, and its salt with it; one that was too large to keep still has its salt. */
-function isWithheld({ stem, payload }: EntryRow): boolean {
-  return payload === null && !readHeader(new Reader(stem)).attributes.some(([key]) => key === '$size');
 }

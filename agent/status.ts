@@ -21,6 +21,10 @@ export interface Status {
 }
 
 export function readStatus(rows: Rows): Status {
+  return rows.snapshot(() => statusOf(rows));
+}
+
+function statusOf(rows: Rows): Status {
   const logs = rows.logs();
   const row = logs.at(-1) as LogRow;
   const { number } = row;
@@ -85,7 +89,8 @@ export function readLine({ index, stem, payload }: EntryRow): Line {
 export function formatLine(line: Line): string {
   const payload = line.payload ?? (line.payload_base64 === null ? '(not kept)' : `base64 ${line.payload_base64}`);
   const attributes = Object.entries(line.attributes).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
-  return `${line.index}  ${line.time}${line.clock === 1 ? '' : '?'}  ${line.source}  ${visible(line.topic)}${attributes.join('')}  ${visible(payload)}`;
+  const clock = line.clock === 1 ? '' : '?';
+  return visible(`${line.index}  ${line.time}${clock}  ${line.source}  ${line.topic}${attributes.join('')}  ${payload}`);
 }
 
 function textOf(bytes: Uint8Array): string | null {

@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import { EXIT, Failure, type ExitCode } from '../program/failure.ts';
 
 /** What SQLite's errors mean for people, by the beginning of their codes: what was expected, what to do, and the exit code. */
@@ -19,23 +20,32 @@ const MEANINGS: readonly [code: string, got: string, hint: string, exit: ExitCod
   ['EACCES', 'a file or folder without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],
   ['ENOENT', 'no such file or folder', 'run tallystick-agent init, or check store.directory', EXIT.error],
   ['SQLITE_BUSY', 'another process that is writing', 'try again when it is done', EXIT.tryLater],
+  ['SQLITE_ERROR', 'other tables than it was made with', 'somebody changed them; run tallystick-agent verify', EXIT.error],
 ];
 
-/** Runs `work` on the store at `path`; turns what SQLite says into a `Failure` with one clear line. */
+/** Runs `work` on the store at `path`; turns what SQLite and the system say into a `Failure` with one clear line. */
 export function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error)) {
-      // better-sqlite3 looks for the folder itself, and has no code for it.
-      if (error instanceof TypeError && error.message.includes('directory does not exist')) throw missingFolder(path);
-      throw error;
-    }
-    const meaning = MEANINGS.find(([code]) => String(error.code).startsWith(code));
-    if (meaning === undefined) throw error;
-    const [, got, hint, exit] = meaning;
-    throw new Failure(exit, `${path}: expected a store to work with, got ${got} (${error.message})`, { hint, cause: error });
+    throw explain(path, error);
   }
+}
+
+/** The `Failure` that an error of the store at `path` means; any other error as it is. */
+export function explain(path: string, error: unknown): unknown {
+  // better-sqlite3 looks for the folder itself, and has no code for it.
+  if (error instanceof TypeError && error.message.includes('directory does not exist')) return missingFolder(path);
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const meaning = MEANINGS.find(([code]) => String(error.code).startsWith(code));
+  if (meaning === undefined) return error;
+  const [, got, hint, exit] = meaning;
+  return new Failure(exit, `${path}: expected a store to work with, got ${got} (${error.message})`, { hint, cause: error });
+}
+
+/** {@link explain} for what SQLite says; what the system says of other files speaks for itself. */
+export function explainSqlite(path: string, error: unknown): unknown {
+  return error instanceof Database.SqliteError ? explain(path, error) : error;
 }
 
 function missingFolder(path: string): Failure {

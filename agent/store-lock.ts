@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from './store-error.ts';
+import { createPrivate } from './store.ts';
 
 /**
  * Keeps a second writer off a store: an exclusive transaction on a database of its own, which the system ends with the process,
@@ -11,7 +12,11 @@ export class StoreLock {
 
   /** Throws (try later) where another process holds it. */
   constructor(path: string) {
-    this.#db = attempt(path, () => new Database(path, { timeout: 0 }));
+    this.#db = attempt(path, () => {
+      // Whoever may read this file can keep the agent from starting.
+      createPrivate(path);
+      return new Database(path, { timeout: 0 });
+    });
     try {
       this.#db.exec('BEGIN EXCLUSIVE');
     } catch (error) {

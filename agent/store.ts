@@ -48,22 +48,19 @@ export class Store {
     this.#commit = (work) => commit.immediate(work);
   }
 
-  /** Fails where there is a file already. */
+  /** Makes the file and its tables; a file that has tables already is left as it is. */
   static create(path: string): void {
-    // SQLite gives its WAL the mode of the database.
     attempt(path, () => {
-      closeSync(openSync(path, 'a', PRIVATE));
-    });
-    const db = attempt(path, () => new Database(path));
-    try {
-      if (db.pragma('schema_version', { simple: true }) !== 0) {
-        throw new Failure(EXIT.error, `${path}: expected no store yet, got one`, { hint: 'it was left as it is' });
+      createPrivate(path);
+      const db = new Database(path);
+      try {
+        if (db.pragma('schema_version', { simple: true }) !== 0) return;
+        db.pragma('journal_mode = WAL');
+        db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT;`);
+      } finally {
+        db.close();
       }
-      db.pragma('journal_mode = WAL');
-      db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT;`);
-    } finally {
-      db.close();
-    }
+    });
   }
 
   static open(path: string): Store {
@@ -168,6 +165,15 @@ export class Store {
   }
 }
 
+/** SQLite would make a database that all may read, and gives its WAL the mode of the database. One that is there stays as it is. */
+export function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE));
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+  }
+}
+
 function insertEntries(rows: number): string {
   return `INSERT INTO entry (id, stem, payload, payload_hash, leaf) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
 }
@@ -199,6 +205,8 @@ function configure(db: Database.Database, path: string): void {
     ['synchronous', 'FULL', FULL],
     ['foreign_keys', 'ON', 1],
     ['secure_delete', 'ON', 1],
+    // Without it REPLACE deletes rows and asks no trigger.
+    ['recursive_triggers', 'ON', 1],
     ['trusted_schema', 'OFF', 0],
     ['journal_size_limit', JOURNAL_LIMIT_BYTES, JOURNAL_LIMIT_BYTES],
   ];

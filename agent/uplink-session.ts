@@ -169,15 +169,15 @@ export class UplinkSession {
         this.#publish('checkpoint', outcome.receipt);
         return;
       case 'contradicted':
-        this.#onContradicted(log, outcome.reason, outcome.checkpoint);
+        this.#onContradicted(log, outcome);
     }
   }
 
   /** The collector holds another log by this name. Ours is closed; what it lacks goes on in a new generation, on a new connection. */
-  #onContradicted(log: Delivery, reason: string, checkpoint: Uint8Array | undefined): void {
+  #onContradicted(log: Delivery, { reason, undelivered, checkpoint }: Outcome & { kind: 'contradicted' }): void {
     const { writer } = this.#options;
     if (checkpoint !== undefined) this.#publish('checkpoint', checkpoint);
-    if (log.row.origin === writer.row.origin) writer.continueAs(reason, log.receipted);
+    if (log.row.origin === writer.row.origin) writer.continueAs(reason, undelivered);
     this.#leave(reason);
   }
 

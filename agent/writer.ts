@@ -10,6 +10,7 @@ import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, 
 import { Log, type Appended, type Message, type SealLimits } from './log.ts';
 import type { LogRow } from './row.ts';
 import type { Random, Sealer } from './seal.ts';
+import { attempt } from './store-error.ts';
 import { Store, type Place } from './store.ts';
 import { StoreLock } from './store-lock.ts';
 
@@ -50,6 +51,10 @@ export class Writer {
       Store.create(paths.store);
       const store = Store.open(paths.store);
       try {
+        // An init that was cut off leaves a store without a log; the next one goes on from there.
+        if (store.rows.logs().length > 0) {
+          throw new Failure(EXIT.error, `${paths.store}: expected no store yet, got one`, { hint: 'it was left as it is' });
+        }
         return store.transaction(() => beginGeneration(suite, store, paths, name, random));
       } finally {
         store.close();
@@ -68,7 +73,7 @@ export class Writer {
     try {
       const store = Store.open(options.paths.store);
       try {
-        return new Writer(options, lock, store);
+        return attempt(options.paths.store, () => new Writer(options, lock, store));
       } catch (error) {
         store.close();
         throw error;
@@ -126,16 +131,30 @@ export class Writer {
   }
 
   #open(): Current {
-    const { suite, paths, limits, read } = this.#options;
+    const { suite, paths, name, limits, read } = this.#options;
     const { rows } = this.store;
     const logs = rows.logs();
     const row = logs.at(-1);
-    if (row === undefined) throw new Failure(EXIT.error, `${paths.store}: expected a log, got none; run tallystick-agent init`);
+    if (row === undefined) {
+      throw new Failure(EXIT.error, `${paths.store}: expected a log, got none`, { hint: 'run tallystick-agent init' });
+    }
+    if (!row.origin.startsWith(`${name.fleet}/${name.device}/`)) {
+      throw new Failure(EXIT.config, `${paths.store}: expected a log of ${name.fleet}/${name.device}, got ${row.origin}`, {
+        hint: 'a store is of one device: give device.fleet and device.name as they were, or another store.directory',
+      });
+    }
     const state = sealState(suite, this.store, row);
     const identity = openIdentity(suite, paths, row);
     const sealer = openSealer(suite, paths, row, state, random);
     if (identity === undefined || sealer === undefined) {
       sealer?.close();
+      const [damage] = rows.integrity();
+      // Where seals can't be read, the key that seals next can't be known; a log is not given up for that.
+      if (damage !== undefined) {
+        throw new Failure(EXIT.error, `${paths.store}: expected a sound SQLite database, got a damaged one (${damage})`, {
+          hint: 'do not delete it: what it still holds can be proven',
+        });
+      }
       // What is sealed can be delivered without the epoch key, and nothing without the identity key.
       const receipted = rows.latestReceipt(row.number)?.size ?? 0;
       const reason = identity === undefined ? 'the identity key is lost' : 'the epoch key is lost';
@@ -143,8 +162,7 @@ export class Writer {
       return this.#open();
     }
     const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
-    const closed = logs.at(-2);
-    if (closed !== undefined) moveEntries(suite, rows, closed, log, read);
+    moveEntries(suite, rows, log, read);
     return { row, log, sealer };
   }
 

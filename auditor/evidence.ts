@@ -1,6 +1,7 @@
+import { equal } from '../tlog/bytes.ts';
 import { parseEvidence } from '../tlog/evidence.ts';
 import { checkAnchor } from './anchor.ts';
-import { compareHeld, heldOf } from './expect.ts';
+import { heldOf, writeHeld } from './expect.ts';
 import type { HeldNote } from './expect.ts';
 import { checkProven } from './proven.ts';
 import type { EvidenceAudit, Proven } from './proven.ts';
@@ -52,7 +53,7 @@ function checkHeld(
     for (const one of heldOf(suite, held, key, sheet)) {
       const { origin, size } = one.checkpoint;
       const same = known.find((candidate) => candidate.origin === origin && candidate.size === size);
-      if (same) compareHeld(one, same.root, sheet);
+      if (same) writeHeld(one, equal(same.root, one.checkpoint.root) ? 'same' : 'other', sheet);
       else
         miss(
           sheet,

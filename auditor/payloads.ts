@@ -47,7 +47,8 @@ export class Payloads {
     if (record.kind === 'erased') {
       this.#erasedFor(record.reason).add(record.index);
     } else if (record.kind === 'salt') {
-      if (!isLarge) throw new TlogError('malformed', `entry ${record.index}: expected its payload, got a salt alone, and it has no ${LARGE}`);
+      if (!isLarge)
+        throw new TlogError('malformed', `entry ${record.index}: expected its payload, got a salt alone, and it has no ${LARGE}`);
       this.large += 1;
     } else if (equal(payloadHash(this.#suite, record.payload, record.salt), fields.payloadHash)) {
       this.verified += 1;

@@ -15,7 +15,7 @@ export function verdictOfAll(reports: readonly Report[]): Verdict {
 /** For people: a block for each report, and where there are several the verdict of all. */
 export function formatReports(reports: readonly Report[]): string {
   const blocks = reports.map(formatReport);
-  if (reports.length > 1) blocks.push(`verdict of all ${reports.length}: ${MEANINGS[verdictOfAll(reports)]}\n`);
+  if (reports.length > 1) blocks.push(`verdict of all: ${MEANINGS[verdictOfAll(reports)]}\n`);
   return blocks.join('\n');
 }
 
@@ -30,7 +30,7 @@ export function reportsToJson(reports: readonly Report[]): unknown {
       protected_by: protectedBy,
       proves,
       does_not_prove: doesNotProve,
-      speaks_until: speaksUntil,
+      speaks_until: speaksUntil ?? null,
     })),
   };
 }
@@ -39,16 +39,18 @@ function formatReport(report: Report): string {
   const { subject, checks, protectedBy, proves, doesNotProve, speaksUntil } = report;
   const width = Math.max(...checks.map(({ what }) => what.length));
   const count = (status: Check['status']): number => checks.filter((check) => check.status === status).length;
-  const lines = [
-    subject,
-    ...checks.map((check) => formatCheck(check, width)),
-    `${count('PASS')} passed, ${count('FAIL')} failed, ${count('SKIP')} not checked`,
-    `verdict: ${MEANINGS[verdictOf(checks)]}`,
-    ...list('protected by', protectedBy),
-    ...list('proves', proves),
-    ...list('does not prove', doesNotProve),
-    `speaks until: ${speaksUntil}`,
-  ];
+  const lines = [subject, ...checks.map((check) => formatCheck(check, width))];
+  // A file that holds logs has their verdicts.
+  if (speaksUntil !== undefined) {
+    lines.push(
+      `${count('PASS')} passed, ${count('FAIL')} failed, ${count('SKIP')} not checked`,
+      `verdict: ${MEANINGS[verdictOf(checks)]}`,
+      ...list('protected by', protectedBy),
+      ...list('proves', proves),
+      ...list('does not prove', doesNotProve),
+      `speaks until: ${speaksUntil}`,
+    );
+  }
   return lines.map((line) => `${printable(line)}\n`).join('');
 }
 

@@ -27,7 +27,7 @@ export interface Check {
   readonly status: 'PASS' | 'FAIL' | 'SKIP';
   readonly what: string;
   readonly detail: string;
-  /** Of what fails. */
+  /** Of bytes that were refused. */
   readonly code: Code | undefined;
   /** The best verdict that this line leaves room for. */
   readonly verdict: Verdict;
@@ -48,8 +48,8 @@ export interface Report {
   readonly protectedBy: readonly string[];
   readonly proves: readonly string[];
   readonly doesNotProve: readonly string[];
-  /** The latest time and place of which it tells anything. */
-  readonly speaksUntil: string;
+  /** The latest time and place of which it tells anything; undefined where other reports say so. */
+  readonly speaksUntil: string | undefined;
 }
 
 export function pass(sheet: Sheet, what: string, detail: string): void {
@@ -61,7 +61,7 @@ export function fail(sheet: Sheet, what: string, code: Code, detail: string): vo
 }
 
 /** Nothing contradicts, but something that was signed is not there. */
-export function lack(sheet: Sheet, what: string, code: Code, detail: string): void {
+export function lack(sheet: Sheet, what: string, detail: string, code?: Code): void {
   write(sheet, { status: 'FAIL', what, detail, code, verdict: 'incomplete' });
 }
 

@@ -4,6 +4,7 @@ import type { Sighting } from './fleet.ts';
 import { quote } from './proven.ts';
 import type { Proven } from './proven.ts';
 import type { Report, Verdict } from './report.ts';
+import type { LogKeys } from './trust.ts';
 
 export type Statement = Pick<Report, 'protectedBy' | 'proves' | 'doesNotProve' | 'speaksUntil'>;
 
@@ -12,6 +13,18 @@ export function emptyStatement(verdict: Verdict): Statement {
   const why =
     verdict === 'tampered' ? 'something in it was changed or forged' : 'something that it rests on could not be checked';
   return { protectedBy: [], proves: [], doesNotProve: [`anything: ${why}`], speaksUntil: 'no time: it proves nothing' };
+}
+
+/** Whoever has the identity key can enrol again, where nobody but that key vouches for the enrolment. */
+export function limitsOfTrust({ trusted }: LogKeys): string[] {
+  const limit =
+    'that this is the log as it was first begun: who has the identity key can begin it anew, and only an admission or a note held (--expect) tells';
+  return trusted === 'device' ? [limit] : [];
+}
+
+/** Of a file that holds what is reported apart from it. */
+export function noStatement(): Statement {
+  return { protectedBy: [], proves: [], doesNotProve: [], speaksUntil: undefined };
 }
 
 /** What evidence proves once all of it was checked and holds, and what it does not. */
@@ -41,8 +54,7 @@ function protections({ keys, head, seal, isChained, fleet }: Proven): string[] {
 }
 
 function whatItProves({ keys, index, entry, payloadBytes }: Proven): string[] {
-  const payload =
-    payloadBytes === undefined ? 'with a payload of the hash it has' : `with exactly this payload of ${payloadBytes} bytes`;
+  const payload = payloadBytes === undefined ? 'with a payload that is not here' : `with exactly the payload given here`;
   return [
     `${keys.identity.name} recorded as entry ${index} a message from ${quote(entry.source)} on topic ${quote(entry.topic)}, ${payload}`,
   ];
@@ -65,13 +77,14 @@ function noOlder({ index }: Proven, before: Before | undefined): string[] {
 }
 
 function limits(proven: Proven, before: Before | undefined): string[] {
-  const { entry, payloadBytes, head, seal, isChained, fleet } = proven;
+  const { keys, entry, payloadBytes, head, seal, isChained, fleet } = proven;
   const isSeen = (fleet?.sightings.length ?? 0) > 0;
   const clock = entry.clock === 1 ? 'synchronised' : 'not known to be synchronised';
   return [
     'that the message is true, or that the device heard it from whom it says: only what was recorded',
     `its own time, ${formatMicroseconds(entry.time)}: what the device's clock showed (${clock})`,
     'that nothing is missing before or after it: only the replay of an export shows a whole log',
+    ...limitsOfTrust(keys),
     ...(payloadBytes === undefined ? ['what the payload was: it is not here'] : []),
     ...(isChained
       ? []

@@ -6,8 +6,7 @@ import type { Suite } from '../tlog/suite.ts';
 
 /** OpenSSL behind tlog's {@link Suite}: the same answers, several times faster. */
 export const native: Suite = {
-  // A string costs half of what a Buffer of its own does, and turning it into bytes next to nothing.
-  sha256: (data) => Buffer.from(hash('sha256', data, 'binary'), 'binary'),
+  sha256: (data) => bytesOf(hash('sha256', data, 'latin1')),
   shake256: (data, length) => createHash('shake256', { outputLength: length }).update(data).digest(),
   publicKey: (seed) => Buffer.from(createPublicKey(privateKey(seed)).export({ format: 'jwk' }).x ?? '', 'base64url'),
   sign: (message, seed) => sign(null, message, privateKey(seed)),
@@ -18,6 +17,16 @@ export const native: Suite = {
     return verify(null, message, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }), signature);
   },
 };
+
+/**
+ * Node makes a digest as a string, a character a byte, in half the time that it takes to make a Buffer; for 32 of them a loop is
+ * faster than a call that would write them.
+ */
+function bytesOf(digest: string): Uint8Array {
+  const bytes = Buffer.allocUnsafe(digest.length);
+  for (let i = 0; i < digest.length; i++) bytes[i] = digest.charCodeAt(i);
+  return bytes;
+}
 
 /** As a JWK (RFC 8037), because OpenSSL takes ten times as long to read DER. Its public half is not read from a private one. */
 function privateKey(seed: Uint8Array): KeyObject {

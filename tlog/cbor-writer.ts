@@ -76,13 +76,13 @@ export function writeBytes(bytes: Uint8Array): void {
   writeRaw(bytes);
 }
 
-/** Answers with the length of its UTF-8. Throws `malformed` on text that has none. */
-export function writeText(text: string): number {
-  return text.length <= SHORT_TEXT && writeShortAscii(text) ? text.length : writeUnicode(text);
+/** Throws `malformed` on text that has no UTF-8. */
+export function writeText(text: string): void {
+  if (text.length > SHORT_TEXT || !writeAscii(text)) writeUnicode(text);
 }
 
-/** Behind the place of its head, which is written once the text is known to be ASCII: false if not, and nothing is written. */
-function writeShortAscii(text: string): boolean {
+/** The head last, so that nothing is written of text that turns out not to be ASCII: then the answer is false. */
+function writeAscii(text: string): boolean {
   reserve(MAX_HEAD_BYTES + text.length);
   const bytes = pool;
   let at = used + (text.length < 24 ? 1 : 2);
@@ -96,12 +96,11 @@ function writeShortAscii(text: string): boolean {
   return true;
 }
 
-function writeUnicode(text: string): number {
+function writeUnicode(text: string): void {
   if (!text.isWellFormed()) throw new TlogError('malformed', 'text: expected Unicode, got a lone surrogate');
   const bytes = utf8.encode(text);
   writeHead(TEXT, bytes.length);
   writeRaw(bytes);
-  return bytes.length;
 }
 
 function writeRaw(bytes: Uint8Array): void {

@@ -34,7 +34,7 @@ export const MAX_ATTRIBUTES_BYTES = 16_384;
 export const MAX_PRODUCER_ATTRIBUTES_BYTES = 15_872;
 
 /** The head of the 32-byte string that ends an entry. */
-const HASH_HEAD = [0x58, 0x20];
+const HASH_HEAD = [0x58, 0x20] as const;
 const HASH_BYTES = 32;
 
 /**
@@ -129,16 +129,26 @@ function utf8Length(text: string): number {
   return text.length;
 }
 
+/** Below it, UTF-16 units are in the order of their UTF-8 bytes. */
+const FIRST_SURROGATE = 0xd800;
+
 /** The order of attributes: by UTF-8 bytes, which is not JavaScript's order of strings beyond the basic plane. */
 export function compareKeys(a: string, b: string): number {
-  return compare(encodeUtf8(a), encodeUtf8(b));
+  const common = Math.min(a.length, b.length);
+  for (let i = 0; i < common; i++) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (left === right) continue;
+    return left < FIRST_SURROGATE && right < FIRST_SURROGATE ? left - right : compare(encodeUtf8(a), encodeUtf8(b));
+  }
+  return a.length - b.length;
 }
 
 function quote(text: string): string {
   return JSON.stringify(text.slice(0, 40));
 }
 
-const leafInput = new Uint8Array(1 + 65_535);
+const leafBuffer = new ArrayBuffer(1 + 65_535);
+const leafInput = new Uint8Array(leafBuffer);
 
 /**
  * ```
@@ -149,7 +159,7 @@ const leafInput = new Uint8Array(1 + 65_535);
 export function entryLeafHash(suite: Suite, prev: Uint8Array, entry: Uint8Array): Uint8Array {
   leafInput.set(prev, 1);
   leafInput.set(entry, 33);
-  return suite.sha256(leafInput.subarray(0, 33 + entry.length));
+  return suite.sha256(new Uint8Array(leafBuffer, 0, 33 + entry.length));
 }
 
 /** {@link entryLeafHash} of `joinEntry(stem, payloadHash)` without the copy in between: this is on the path of every message. */
@@ -157,7 +167,8 @@ export function stemLeafHash(suite: Suite, prev: Uint8Array, stem: Uint8Array, p
   leafInput.set(prev, 1);
   leafInput.set(stem, 33);
   const at = 33 + stem.length;
-  leafInput.set(HASH_HEAD, at);
+  leafInput[at] = HASH_HEAD[0];
+  leafInput[at + 1] = HASH_HEAD[1];
   leafInput.set(payloadHash, at + 2);
-  return suite.sha256(leafInput.subarray(0, at + 2 + HASH_BYTES));
+  return suite.sha256(new Uint8Array(leafBuffer, 0, at + 2 + HASH_BYTES));
 }

@@ -11,7 +11,8 @@ export const SALTS_PER_BLOCK = 64;
 export const PAYLOAD_PREFIX = 0x02;
 const SALT_PREFIX = 0x03;
 
-const payloadInput = new Uint8Array(1 + MAX_PAYLOAD_BYTES + SALT_BYTES);
+const payloadBuffer = new ArrayBuffer(1 + MAX_PAYLOAD_BYTES + SALT_BYTES);
+const payloadInput = new Uint8Array(payloadBuffer);
 payloadInput[0] = PAYLOAD_PREFIX;
 
 /**
@@ -22,7 +23,7 @@ export function payloadHash(suite: Suite, payload: Uint8Array, salt: Uint8Array)
   if (payload.length > MAX_PAYLOAD_BYTES) return suite.sha256(concat(Uint8Array.of(PAYLOAD_PREFIX), payload, salt));
   payloadInput.set(payload, 1);
   payloadInput.set(salt, 1 + payload.length);
-  return suite.sha256(payloadInput.subarray(0, 1 + payload.length + salt.length));
+  return suite.sha256(new Uint8Array(payloadBuffer, 0, 1 + payload.length + salt.length));
 }
 
 /**

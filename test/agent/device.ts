@@ -108,7 +108,7 @@ export function deviceIn(folder: string): Device {
     if (found === undefined) throw new RangeError(`expected log ${log ?? ''} in the store, got none`);
     return found;
   };
-  const verify = (): Finding[] => reading((rows) => verifyStore(native, rows, paths, () => undefined));
+  const verify = (): Finding[] => reading((rows) => verifyStore(native, rows, paths, () => () => undefined));
   return {
     folder,
     paths,

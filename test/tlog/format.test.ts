@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { event, type Events } from '../../agent/events.ts';
+import { parseAnchor } from '../../auditor/anchor.ts';
 import { verifyAdmission, signAdmission } from '../../tlog/admission.ts';
 import { concat, decodeHex, decodeUtf8, encodeHex, encodeUtf8 } from '../../tlog/bytes.ts';
 import { Reader } from '../../tlog/cbor.ts';
@@ -174,6 +175,9 @@ function make(): Record<string, string> {
   const fleetCheckpoint = cosign(noble, signCheckpoint(noble, fleetHead, fleetLog), witness, inputs.witness_time);
   expect(verifyFleetCheckpoint(noble, fleetCheckpoint, fleetLogKey)).toEqual(fleetHead);
 
+  const anchor = JSON.stringify({ checkpoint: decodeUtf8(fleetCheckpoint), timestamps: [] });
+  expect(parseAnchor(encodeUtf8(anchor)).checkpoint).toEqual(fleetCheckpoint);
+
   // Segment
   const items = entries.map(({ stem, payload, hash, carried }) =>
     encodeItem(stem, carried === 'whole' ? { payload, payloadHash: null } : { payload: null, payloadHash: hash }),
@@ -261,6 +265,7 @@ function make(): Record<string, string> {
         return `${topic.padEnd(9)} ${decodeUtf8(message.payload as Uint8Array)}\n`;
       })
       .join(''),
+    anchor: `${anchor}\n`,
     'folded-payload': hexLines(foldedPayload),
     'entry-1': hexLines(entry1.entry),
     'seal-0': hexLines(encodeSeal(seal0)),

@@ -1,0 +1,169 @@
+import { foldHeader } from '../tlog/message.ts';
+import type { CaptureParts } from './capture.ts';
+import type { Reading } from './clock.ts';
+import { Intake } from './intake.ts';
+import type { Message } from './log.ts';
+import { toMessage, withPayload } from './message.ts';
+import type { PayloadSink } from './mqtt-packets.ts';
+import { decodePublish, type ProtocolVersion, type Publish } from './mqtt-publish.ts';
+import type { PublishHandler } from './mqtt-stream.ts';
+import { ReceiveWindow } from './receive-window.ts';
+
+/** So many unacknowledged messages are allowed; the broker is told so by MQTT 5, where more are a protocol error (§3.3.4). */
+export const RECEIVE_MAXIMUM = 2048;
+/** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
+const OWN_TOPICS = 'tallystick/v1/';
+
+/** First bytes of the acknowledgements of QoS 1 (PUBACK) and, should a broker send what was not asked for, QoS 2 (PUBREC). */
+const ACKNOWLEDGE = [0, 0x40, 0x50] as const;
+
+export interface InletOptions extends CaptureParts {
+  /** Of the entries. */
+  readonly source: string;
+  readonly version: ProtocolVersion;
+  readonly commitDelayMs: number;
+  readonly nowMs: () => number;
+  /** Sends bytes to the broker, as long as there is a connection. */
+  readonly send: (bytes: Uint8Array) => void;
+  /** A commit failed, or the broker broke the protocol: nothing more can be taken on this connection. */
+  readonly onFailed: (error: unknown) => void;
+  /** Something was acknowledged that could not become an entry. */
+  readonly onRefused: (reason: string) => void;
+}
+
+/**
+ * Takes the messages of one connection to the group, and acknowledges them after their commit: all of one commit in one write, in
+ * the order in which they came (MQTT 5 §4.6).
+ */
+export class MqttInlet implements PublishHandler {
+  readonly version: ProtocolVersion;
+  readonly #options: InletOptions;
+  readonly #window: ReceiveWindow;
+  /** Of the bytes that are being read. */
+  #messages: Message[] = [];
+  #acks: number[] = [];
+  #reading: Reading | undefined;
+  /** Acknowledgements that go with the newest messages which wait for their commit. */
+  #newest: number[] | undefined;
+  /** Acknowledgements of what is committed. */
+  #ready: number[] = [];
+  #settled: Promise<void> = Promise.resolve();
+  #wasUseful = false;
+
+  constructor(options: InletOptions) {
+    this.version = options.version;
+    this.#options = options;
+    this.#window = new ReceiveWindow(options.commitDelayMs);
+  }
+
+  /** Whether something was committed. */
+  get wasUseful(): boolean {
+    return this.#wasUseful;
+  }
+
+  /** Resolves once all that was taken is committed and acknowledged, or has failed. */
+  async settle(): Promise<void> {
+    this.#options.group.hurry();
+    await this.#settled;
+  }
+
+  onPublish(flags: number, head: Uint8Array, payload: Uint8Array): void {
+    const { suite, source, maxPayloadBytes } = this.#options;
+    const publish = decodePublish(flags, head, this.version);
+    const { topic, attributes } = publish;
+    const heard = { source, topic, attributes, payload };
+    this.#take(publish, isOwn(topic) ? undefined : toMessage(suite, heard, this.#now(), maxPayloadBytes));
+  }
+
+  onLongPublish(flags: number, head: Uint8Array, payloadBytes: number): PayloadSink {
+    const { source, maxPayloadBytes } = this.#options;
+    const publish = decodePublish(flags, head, this.version);
+    const folded = foldHeader(publish, payloadBytes);
+    const intake = new Intake(maxPayloadBytes);
+    if (folded.before !== undefined) intake.add(folded.before);
+    return {
+      add: (piece) => {
+        intake.add(piece);
+      },
+      end: () => {
+        this.#take(publish, isOwn(publish.topic) ? undefined : withPayload(source, folded, this.#now(), intake.end()));
+      },
+    };
+  }
+
+  onOversizePublish(flags: number, start: Uint8Array, headBytes: number): void {
+    const at = 2 + (((start[0] as number) << 8) | (start[1] as number)) + ((flags & 6) === 0 ? 0 : 2);
+    const publish = decodePublish(flags, start.subarray(0, at), 4);
+    this.#options.onRefused(
+      `${publish.topic}: a message with ${headBytes} bytes of topic and properties, which nothing could hold`,
+    );
+    this.#take(publish, undefined);
+  }
+
+  onRead(): void {
+    const messages = this.#messages;
+    const acks = this.#acks;
+    this.#messages = [];
+    this.#acks = [];
+    this.#reading = undefined;
+    if (acks.length > 0) this.#window.heard(acks.length, this.#options.nowMs());
+    if (this.version === 5 && this.#window.unacknowledged > RECEIVE_MAXIMUM) {
+      throw new Error(`broker: expected at most ${RECEIVE_MAXIMUM} unacknowledged messages, as it was told, got more`);
+    }
+    if (messages.length > 0) this.#commit(messages, acks);
+    else if (this.#newest !== undefined) this.#newest.push(...acks);
+    else if (acks.length > 0) this.#acknowledge(acks);
+    if (this.#window.isFull) this.#options.group.hurry();
+  }
+
+  #take({ qos, packetId }: Publish, message: Message | undefined): void {
+    if (message !== undefined) this.#messages.push(message);
+    if (qos !== 0) this.#acks.push(ACKNOWLEDGE[qos] * 65_536 + packetId);
+  }
+
+  #commit(messages: readonly Message[], acks: number[]): void {
+    this.#newest = acks;
+    this.#settled = this.#options.group.add(messages).then(
+      () => {
+        this.#wasUseful = true;
+        if (this.#newest === acks) this.#newest = undefined;
+        if (acks.length > 0) this.#acknowledge(acks);
+      },
+      (error: unknown) => {
+        this.#options.onFailed(error);
+      },
+    );
+  }
+
+  /** What becomes ready in one turn, which is one commit, leaves in one write. */
+  #acknowledge(acks: readonly number[]): void {
+    if (this.#ready.length === 0) {
+      queueMicrotask(() => {
+        this.#flush();
+      });
+    }
+    for (const ack of acks) this.#ready.push(ack);
+  }
+
+  #flush(): void {
+    const ready = this.#ready;
+    this.#ready = [];
+    const bytes = Buffer.allocUnsafe(4 * ready.length);
+    ready.forEach((ack, i) => {
+      // Type, then a length of 2, then the packet identifier: in MQTT 5 too, where no reason code means success.
+      bytes.writeUInt16BE((ack >> 16) * 256 + 2, 4 * i);
+      bytes.writeUInt16BE(ack & 0xffff, 4 * i + 2);
+    });
+    this.#window.acknowledged(ready.length, this.#options.nowMs());
+    this.#options.send(bytes);
+  }
+
+  /** One reading for all that came at once. */
+  #now(): Reading {
+    return (this.#reading ??= this.#options.read());
+  }
+}
+
+function isOwn(topic: string): boolean {
+  return topic.startsWith(OWN_TOPICS);
+}

@@ -1,0 +1,191 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { MqttClient, type IConnackPacket } from 'mqtt';
+import type { CaptureParts } from './capture.ts';
+import { MqttInlet, RECEIVE_MAXIMUM } from './mqtt-inlet.ts';
+import type { ProtocolVersion } from './mqtt-publish.ts';
+import { withoutPublishes } from './mqtt-stream.ts';
+
+/** Where and as whom messages are heard. */
+export interface MqttSource {
+  /** Of the entries. */
+  readonly name: string;
+  /** `mqtt://host:port`, `mqtts://host:port` or `mqtt+unix:///path` */
+  readonly url: string;
+  readonly filters: readonly string[];
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  /** PEM */
+  readonly tls: { readonly ca: string | undefined; readonly cert: string | undefined; readonly key: string | undefined };
+}
+
+export interface SessionOptions extends CaptureParts {
+  readonly source: MqttSource;
+  readonly version: ProtocolVersion;
+  readonly commitDelayMs: number;
+  readonly nowMs: () => number;
+  readonly onRefused: (reason: string) => void;
+  /** Whether this process has subscribed: then a session that is still there needs it no more. */
+  readonly hasSubscribed: () => boolean;
+  readonly onSubscribed: () => void;
+}
+
+/** How a connection ended. */
+export interface SessionEnd {
+  readonly reason: string;
+  /** Whether messages were acknowledged on it. */
+  readonly wasUseful: boolean;
+  readonly refusedVersion: boolean;
+  /** Whether the broker closed it without a word where CONNACK was due. */
+  readonly wasHungUp: boolean;
+}
+
+const KEEP_ALIVE_SECONDS = 30;
+const CONNECT_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 2000;
+/** For ever, as with MQTT 3.1.1: what comes while the agent is away waits for it. */
+const SESSION_EXPIRY = 0xffffffff;
+/** At most: a publisher's QoS 2 is told by its broker as 1, which needs half of the packets and loses as little. */
+const QOS = 1 as const;
+/** CONNACK codes of a broker that speaks another version: of MQTT 3.1.1 §3.2.2.3 and of MQTT 5 §3.2.2.2. */
+const REFUSED_VERSION = [1, 0x84];
+/** DISCONNECT, MQTT 5 §3.14.2.1. */
+const IMPLEMENTATION_ERROR = 0x83;
+const REFUSED = 0x80;
+
+/** One connection to the broker, from its beginning to its end. */
+export class MqttSession {
+  readonly #options: SessionOptions;
+  readonly #socket: Socket;
+  readonly #inlet: MqttInlet;
+  readonly #client: MqttClient;
+  readonly #end: Promise<void>;
+  #reason: string | undefined;
+  #isOpen = false;
+  #wasConnected = false;
+  #refusedVersion = false;
+  #isLeaving = false;
+
+  constructor(options: SessionOptions) {
+    const { source, version } = options;
+    this.#options = options;
+    this.#socket = connectTo(source).once('connect', () => {
+      this.#isOpen = true;
+    });
+    this.#inlet = new MqttInlet({
+      ...options,
+      source: source.name,
+      send: (bytes) => {
+        if (this.#socket.writable && !this.#isLeaving) this.#socket.write(bytes);
+      },
+      onFailed: (error) => {
+        this.#leave(error instanceof Error ? error.message : String(error));
+      },
+    });
+    const stream = withoutPublishes(this.#socket, this.#inlet);
+    // Before the client's own, which says nothing of an error that has no code.
+    stream.on('error', (error) => {
+      this.#reason = error.message;
+    });
+    this.#client = new MqttClient(() => stream, {
+      protocolVersion: version,
+      clientId: source.clientId,
+      clean: false,
+      keepalive: KEEP_ALIVE_SECONDS,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      // Its timer would not wait longer with each failure.
+      reconnectPeriod: 0,
+      resubscribe: false,
+      timerVariant: 'native',
+      ...(source.username === undefined ? {} : { username: source.username }),
+      ...(source.password === undefined ? {} : { password: source.password }),
+      ...(version === 5 ? { properties: { sessionExpiryInterval: SESSION_EXPIRY, receiveMaximum: RECEIVE_MAXIMUM } } : {}),
+    });
+    this.#end = new Promise((resolve) => this.#client.once('close', resolve));
+    this.#client.on('error', (error) => {
+      this.#reason = error.message === '' ? String(error) : error.message;
+      if ('code' in error && REFUSED_VERSION.some((code) => code === error.code)) this.#refusedVersion = true;
+    });
+    this.#client.on('disconnect', ({ reasonCode }) => {
+      this.#reason = `the broker ended the connection with reason ${reasonCode ?? 0}`;
+    });
+    this.#client.once('connect', (connack) => {
+      this.#onConnect(connack);
+    });
+  }
+
+  async ended(): Promise<SessionEnd> {
+    await this.#end;
+    const wasHungUp = this.#isOpen && !this.#wasConnected && this.#reason === undefined;
+    const reason = this.#reason ?? (wasHungUp ? 'the broker hung up on CONNECT' : 'the broker closed the connection');
+    return { reason, wasHungUp, wasUseful: this.#inlet.wasUseful, refusedVersion: this.#refusedVersion };
+  }
+
+  /** Reads nothing more; resolves once what was read is committed and acknowledged. */
+  async stop(): Promise<void> {
+    this.#socket.pause();
+    await this.#inlet.settle();
+  }
+
+  async close(): Promise<void> {
+    this.#leave('stopped', 0);
+    await this.#end;
+  }
+
+  #onConnect({ sessionPresent, properties }: IConnackPacket): void {
+    const { source, logger, version, hasSubscribed } = this.#options;
+    logger.info({ source: source.name, url: source.url, version, sessionPresent }, 'mqtt: connected');
+    this.#wasConnected = true;
+    if (sessionPresent && hasSubscribed()) return;
+    const mostQos = properties?.maximumQoS ?? QOS;
+    if (mostQos < QOS)
+      logger.warn({ source: source.name }, 'mqtt: the broker allows QoS 0 only: messages can be lost on the way');
+    // MQTT 5: what was subscribed to already is not sent its retained messages again.
+    const options = version === 5 ? { qos: QOS, rh: sessionPresent ? 1 : 0 } : { qos: QOS };
+    this.#client.subscribe([...source.filters], options, (error, _, suback) => {
+      const codes = (suback?.granted ?? []) as readonly number[];
+      if (codes.length === source.filters.length) this.#onSubscribed(codes);
+      else this.#leave(error?.message ?? 'the broker answered SUBSCRIBE with another number of filters');
+    });
+  }
+
+  #onSubscribed(codes: readonly number[]): void {
+    const { source, logger, onSubscribed } = this.#options;
+    const refused = source.filters.filter((_, i) => (codes[i] ?? REFUSED) >= REFUSED);
+    if (refused.length === source.filters.length) {
+      this.#leave(`the broker refuses to let ${source.clientId} subscribe to ${refused.join(', ')}`);
+    } else if (refused.length > 0) {
+      logger.error({ source: source.name, refused }, 'mqtt: the broker refused filters: their messages are not recorded');
+    } else {
+      onSubscribed();
+    }
+    const lossy = source.filters.filter((_, i) => codes[i] === 0);
+    if (lossy.length > 0) logger.warn({ source: source.name, filters: lossy }, 'mqtt: QoS 0 was granted: messages can be lost');
+  }
+
+  /** Says goodbye. What the broker still sends is read, or its half of the connection would not end, and not taken. */
+  #leave(reason: string, reasonCode = IMPLEMENTATION_ERROR): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.#reason = reason;
+    this.#socket.removeAllListeners('data').resume();
+    const timer = setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
+    this.#socket.once('close', () => {
+      clearTimeout(timer);
+    });
+    if (this.#client.connected) this.#client.end(false, this.#options.version === 5 ? { reasonCode } : {});
+    else this.#socket.destroy();
+  }
+}
+
+function connectTo({ url, tls }: MqttSource): Socket {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  // An address of IPv6 stands in brackets.
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (protocol === 'mqtt+unix:') return connectTcp(decodeURIComponent(pathname));
+  if (protocol === 'mqtt:') return connectTcp({ host, port: Number(port || 1883), noDelay: true });
+  const given = Object.fromEntries(Object.entries(tls).filter(([, pem]) => pem !== undefined));
+  const servername = hostname === host && !/^[0-9.]+$/.test(host) ? { servername: host } : {};
+  return connectTls({ host, port: Number(port || 8883), ...servername, ...given });
+}

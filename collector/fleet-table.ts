@@ -1,0 +1,117 @@
+import type Database from 'better-sqlite3';
+import type { Subtree } from '../tlog/merkle.ts';
+import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { FleetRow, LeafRow } from './row.ts';
+
+const LEAVES_A_READ = 512;
+const LEAF = 'SELECT position, log, size, time, note, hash FROM leaf';
+
+/** The fleet log: its leaves in their order, the tree over them as far as they were taken in, its newest checkpoint. */
+export class FleetTable {
+  readonly #sql: Prepared;
+
+  constructor(db: Database.Database) {
+    this.#sql = preparedOf(db);
+  }
+
+  insert(row: Pick<FleetRow, 'fleetVkey' | 'collectorVkey' | 'logVkey'>): void {
+    this.#sql('INSERT INTO fleet VALUES (0, ?, ?, ?, 0, ?, 0, NULL, NULL)').run(
+      row.fleetVkey,
+      row.collectorVkey,
+      row.logVkey,
+      new Uint8Array(),
+    );
+  }
+
+  /** Undefined while `init` has not come to its end. */
+  row(): FleetRow | undefined {
+    const sql = `SELECT fleet_vkey AS fleetVkey, collector_vkey AS collectorVkey, log_vkey AS logVkey, size, peaks, signed, checkpoint,
+      published FROM fleet`;
+    return this.#sql(sql).get() as FleetRow | undefined;
+  }
+
+  /** To be called in the transaction that commits what the note says. */
+  insertLeaf({ log, size, time, note, hash }: Omit<LeafRow, 'position'>): void {
+    const sql = 'INSERT INTO leaf SELECT coalesce(max(position) + 1, 0), ?, ?, ?, ?, ? FROM leaf';
+    this.#sql(sql).run(log, size, time, note, hash);
+  }
+
+  leafCount(): number {
+    return this.#sql('SELECT coalesce(max(position) + 1, 0) FROM leaf').pluck().get() as number;
+  }
+
+  /** From `position` on, a few. */
+  someLeaves(position: number): LeafRow[] {
+    return this.#sql(`${LEAF} WHERE position >= ? ORDER BY position LIMIT ${LEAVES_A_READ}`).all(position) as LeafRow[];
+  }
+
+  *leaves(): Generator<LeafRow> {
+    for (let at = 0; ;) {
+      const rows = this.someLeaves(at);
+      yield* rows;
+      if (rows.length < LEAVES_A_READ) return;
+      at += rows.length;
+    }
+  }
+
+  admissionOf(log: number): LeafRow | undefined {
+    return this.#sql(`${LEAF} WHERE log = ? AND size = 0`).get(log) as LeafRow | undefined;
+  }
+
+  /** The first receipt that covers `size` entries of a log. */
+  receiptCovering(log: number, size: number): LeafRow | undefined {
+    return this.#sql(`${LEAF} WHERE log = ? AND size >= ? ORDER BY size LIMIT 1`).get(log, Math.max(size, 1)) as
+      LeafRow | undefined;
+  }
+
+  /** All receipts of a log, by rising size. */
+  *receipts(log: number): Generator<LeafRow> {
+    for (let row = this.receiptCovering(log, 1); row !== undefined; row = this.receiptCovering(log, row.size + 1)) yield row;
+  }
+
+  /** Compare and swap: takes leaves into the tree. */
+  grow(from: number, { size, peaks }: Pick<FleetRow, 'size' | 'peaks'>): boolean {
+    return this.#sql('UPDATE fleet SET size = ?, peaks = ? WHERE size = ?').run(size, peaks, from).changes === 1;
+  }
+
+  /** Compare and swap: a log never signs a size below one that it signed. */
+  sign(from: number, { signed, checkpoint }: { signed: number; checkpoint: Uint8Array }): boolean {
+    return this.#sql('UPDATE fleet SET signed = ?, checkpoint = ? WHERE signed = ?').run(signed, checkpoint, from).changes === 1;
+  }
+
+  setPublished(note: Uint8Array | null): void {
+    this.#sql('UPDATE fleet SET published = ?').run(note);
+  }
+
+  insertSubtree(level: number, position: number, hash: Uint8Array): void {
+    this.#sql('INSERT INTO fleet_subtree VALUES (?, ?, ?)').run(level, position, hash);
+  }
+
+  storedSubtree(level: number, position: number): Uint8Array | undefined {
+    return this.#subtrees(level, position, 1)[0];
+  }
+
+  /** Answers for complete subtrees of the leaves that are in the tree. */
+  subtree(suite: Suite): Subtree {
+    const stored: StoredHashes = {
+      leaves: (position, count) =>
+        this.#sql('SELECT hash FROM leaf WHERE position >= ? AND position < ? ORDER BY position')
+          .pluck()
+          .all(position, position + count) as Uint8Array[],
+      subtrees: (level, position, count) => this.#subtrees(level, position, count),
+    };
+    return subtreesOf(suite, stored, (position) => {
+      throw new Failure(EXIT.error, `fleet log: expected leaf ${position} in the store, got nothing there`);
+    });
+  }
+
+  #subtrees(level: number, from: number, count: number): Uint8Array[] {
+    const sql = 'SELECT hash FROM fleet_subtree WHERE level = ? AND position >= ? AND position < ? ORDER BY position';
+    return this.#sql(sql)
+      .pluck()
+      .all(level, from, from + count) as Uint8Array[];
+  }
+}

@@ -1,0 +1,60 @@
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createFileDurably } from './durable-file.ts';
+import { EXIT, Failure } from './failure.ts';
+
+/** Who runs the services. */
+const SERVICE_USER = 'tallystick';
+
+/** Whom the files of a service belong to. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Who gets what `init` makes: the user that was asked for, else if root runs it the service's, who must be able to read it. Undefined:
+ * whoever runs it. `tell` hears why root keeps the files.
+ */
+export function ownerFor(user: string | undefined, uid: number | undefined, tell: (text: string) => void): Owner | undefined {
+  if (user !== undefined) return findOwner(user);
+  if (uid !== 0) return undefined;
+  try {
+    return findOwner(SERVICE_USER);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    tell(`there is no user "${SERVICE_USER}", so the files stay with root`);
+    return undefined;
+  }
+}
+
+/** Of a user of the system; `Failure` where there is none. */
+function findOwner(user: string): Owner {
+  try {
+    const number = (flag: string): number =>
+      Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    return { uid: number('-u'), gid: number('-g') };
+  } catch (error) {
+    throw new Failure(EXIT.error, `user ${user}: expected one of this system, got none`, {
+      hint: 'install systemd/tallystick.conf (systemd-sysusers) first, or give --user',
+      cause: error,
+    });
+  }
+}
+
+/** A folder and all that is in it: keys made by root must be readable by the service, and by nobody else. */
+export function giveTo(owner: Owner, folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    chownSync(join(entry.parentPath, entry.name), owner.uid, owner.gid);
+  }
+  chownSync(folder, owner.uid, owner.gid);
+}
+
+/** True if the file was written, false where there is one already. */
+export function writeConfig(path: string, text: string): boolean {
+  if (existsSync(path)) return false;
+  mkdirSync(dirname(path), { recursive: true });
+  createFileDurably(path, new TextEncoder().encode(text), { mode: 0o644 });
+  return true;
+}

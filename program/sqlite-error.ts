@@ -1,0 +1,53 @@
+import Database from 'better-sqlite3';
+import { EXIT, Failure, type ExitCode } from './failure.ts';
+
+/** What the errors of SQLite and the system mean for people, by the beginning of their codes. `%` stands for the program's name. */
+const MEANINGS: readonly [code: string, got: string, hint: string, exit: ExitCode][] = [
+  ['SQLITE_FULL', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
+  ['SQLITE_READONLY', 'a file or folder that is read-only', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['SQLITE_CANTOPEN', 'no file there that can be opened', 'run % init, or check store.directory and permissions', EXIT.error],
+  ['SQLITE_PERM', 'a file without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['SQLITE_NOTADB', 'a file that is no SQLite database', 'it was left as it is; restore it, or move it aside', EXIT.error],
+  ['SQLITE_CORRUPT', 'a damaged SQLite database', 'do not delete it: what it still holds can be proven', EXIT.error],
+  ['SQLITE_IOERR', 'an error of the disk', 'see the kernel log; the card may be dying', EXIT.error],
+  ['SQLITE_BUSY', 'another process that is writing', 'try again when it is done', EXIT.tryLater],
+  ['SQLITE_ERROR', 'other tables than it was made with', 'somebody changed them; run % verify', EXIT.error],
+  ['ENOSPC', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
+  ['EROFS', 'a file system that is read-only', 'see the kernel log; a dying card is often mounted so', EXIT.error],
+  ['EACCES', 'a file or folder without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['ENOENT', 'no such file or folder', 'run % init, or check store.directory', EXIT.error],
+];
+
+/** Runs `work` on the store of `program` at `path`; turns what SQLite and the system say into a `Failure` with one clear line. */
+export function attempt<T>(program: string, path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw explain(program, path, error);
+  }
+}
+
+/** The `Failure` that an error of the store at `path` means; any other error as it is. */
+export function explain(program: string, path: string, error: unknown): unknown {
+  // better-sqlite3 looks for the folder itself, and has no code for it.
+  if (error instanceof TypeError && error.message.includes('directory does not exist')) return missingFolder(program, path);
+  if (!(error instanceof Error) || !('code' in error)) return error;
+  const meaning = MEANINGS.find(([code]) => String(error.code).startsWith(code));
+  if (meaning === undefined) return error;
+  const [, got, hint, exit] = meaning;
+  return new Failure(exit, `${path}: expected a store to work with, got ${got} (${error.message})`, {
+    hint: hint.replace('%', program),
+    cause: error,
+  });
+}
+
+/** {@link explain} for what SQLite says; what the system says of other files speaks for itself. */
+export function explainSqlite(program: string, path: string, error: unknown): unknown {
+  return error instanceof Database.SqliteError ? explain(program, path, error) : error;
+}
+
+function missingFolder(program: string, path: string): Failure {
+  return new Failure(EXIT.error, `${path}: expected a folder to keep the store in, got none`, {
+    hint: `run ${program} init, or check store.directory`,
+  });
+}

@@ -1,0 +1,126 @@
+import Database from 'better-sqlite3';
+import { closeSync, openSync } from 'node:fs';
+import { EXIT, Failure } from './failure.ts';
+import type { Finding } from './finding.ts';
+import { fail, pass } from './finding.ts';
+import { attempt } from './sqlite-error.ts';
+
+/** Whose store it is, and what stands in it. */
+export interface StoreKind {
+  readonly program: string;
+  /** `PRAGMA application_id` */
+  readonly applicationId: number;
+  /** `PRAGMA user_version` */
+  readonly version: number;
+  readonly schema: string;
+}
+
+/** Nobody else reads what a store holds. */
+const PRIVATE = 0o600;
+const JOURNAL_LIMIT_BYTES = 16 * 2 ** 20;
+const FULL = 2;
+
+/** SQLite would make a database that all may read, and gives its WAL the mode of the database. One that is there stays as it is. */
+export function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE));
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+  }
+}
+
+/** Makes the file and its tables; a file that has tables already is left as it is. */
+export function createStore(kind: StoreKind, path: string): void {
+  attempt(kind.program, path, () => {
+    createPrivate(path);
+    const db = new Database(path);
+    try {
+      if (db.pragma('schema_version', { simple: true }) !== 0) return;
+      db.pragma('journal_mode = WAL');
+      const { schema, applicationId, version } = kind;
+      db.exec(`BEGIN; ${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${version}; COMMIT;`);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** Opens a store that is there; to write, so that a commit is on the disk when it returns. */
+export function openStore(kind: StoreKind, path: string, mode: 'read' | 'write'): Database.Database {
+  return attempt(kind.program, path, () => {
+    const db = new Database(path, { fileMustExist: true, readonly: mode === 'read' });
+    try {
+      checkKind(db, kind, path);
+      if (mode === 'write') configure(db, path);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+}
+
+function checkKind(db: Database.Database, { program, applicationId, version }: StoreKind, path: string): void {
+  const found = db.pragma('application_id', { simple: true });
+  if (found !== applicationId) {
+    throw new Failure(EXIT.error, `${path}: expected a store of ${program}, got another SQLite file`);
+  }
+  const format = db.pragma('user_version', { simple: true });
+  if (format !== version) {
+    throw new Failure(EXIT.error, `${path}: expected a store of format ${version}, got format ${String(format)}`, {
+      hint: `it was written by another version of ${program}; use that one, or a newer one`,
+    });
+  }
+}
+
+/**
+ * Durability is what these settings say, so they are read back: better-sqlite3 is compiled with `synchronous=NORMAL` in WAL
+ * mode, which loses acknowledged commits in a power cut.
+ */
+function configure(db: Database.Database, path: string): void {
+  const settings: [name: string, value: string | number, readsBack: unknown][] = [
+    ['journal_mode', 'WAL', 'wal'],
+    ['synchronous', 'FULL', FULL],
+    ['foreign_keys', 'ON', 1],
+    ['secure_delete', 'ON', 1],
+    // Without it REPLACE deletes rows and asks no trigger.
+    ['recursive_triggers', 'ON', 1],
+    ['trusted_schema', 'OFF', 0],
+    ['journal_size_limit', JOURNAL_LIMIT_BYTES, JOURNAL_LIMIT_BYTES],
+  ];
+  for (const [name, value, readsBack] of settings) {
+    db.pragma(`${name} = ${value}`);
+    const got: unknown = db.pragma(name, { simple: true });
+    if (got !== readsBack) {
+      throw new Failure(EXIT.error, `${path}: expected SQLite to take ${name} = ${value}, got ${String(got)}`);
+    }
+  }
+}
+
+/** Statements by their text, each prepared once. */
+export type Prepared = (sql: string) => Database.Statement;
+
+export function preparedOf(db: Database.Database): Prepared {
+  const statements = new Map<string, Database.Statement>();
+  return (sql) => {
+    const known = statements.get(sql) ?? db.prepare(sql);
+    statements.set(sql, known);
+    return known;
+  };
+}
+
+/** What SQLite itself says of the file, and whether the triggers that forbid changes are those it was made with, word by word. */
+export function checkStore(db: Database.Database, { schema, program }: StoreKind): Finding[] {
+  const wrong = db.prepare('PRAGMA quick_check(10)').pluck().all().map(String);
+  const triggers = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").raw().all() as [string, string][];
+  const expected = [...schema.matchAll(/^CREATE TRIGGER (\w+) /gm)].map(([, name]) => name as string);
+  const found = new Map(triggers);
+  const changed = expected.filter((name) => !schema.includes(`${found.get(name) ?? '\0'};`));
+  const others = [...found.keys()].filter((name) => !expected.includes(name));
+  return [
+    wrong.join() === 'ok' ? pass('store', 'SQLite finds its file well') : fail('store', `SQLite says: ${wrong.join('; ')}`),
+    changed.length + others.length === 0
+      ? pass('triggers', `all ${expected.length} that forbid changes are there`)
+      : fail('triggers', `expected those that ${program} made, got changes of: ${[...changed, ...others].join(', ')}`),
+  ];
+}

@@ -1,0 +1,41 @@
+import { formatVkey } from '../../tlog/vkey.ts';
+import type { VerifierKey } from '../../tlog/vkey.ts';
+import { buildFleetLog } from '../support/fleet-log.ts';
+import { collectorSigner, cosignerKey, fleetLogSigner, fleetSigner, noteKey, witnessSigner } from '../support/fleet.ts';
+import { buildLog } from '../support/log.ts';
+
+// The logs that all vectors are of. Who changes these changes every vector.
+
+const EPOCHS = [
+  ['{"bar":4.1}', { payload: '{"bar":4.2}', attributes: [['content-type', 'application/json']] as const }],
+  [{ payload: 'withheld', carried: 'withheld' as const }, { payload: 'x'.repeat(90), carried: 'large' as const }, '{"bar":4.3}'],
+  ['{"bar":4.4}', '{"bar":4.5}'],
+  ['{"bar":4.6}'],
+];
+
+export const log = buildLog({ seed: 1, epochs: EPOCHS });
+/** The same keys, another history from entry 2 on. */
+export const twin = buildLog({ seed: 1, epochs: EPOCHS.map((messages, k) => (k === 1 ? ['a', 'b', 'c'] : messages)) });
+/** Another device of the fleet. */
+export const valve = buildLog({ seed: 2, device: 'valve-1', epochs: EPOCHS });
+export const TOKEN = new Uint8Array(32).fill(7);
+/** The next generation of the device. */
+export const next = buildLog({ seed: 3, previous: log, token: TOKEN, epochs: [['{"bar":4.7}']] });
+export const fleet = buildFleetLog([...log.fleetNotes(), ...valve.fleetNotes()]);
+
+const vkey = (key: VerifierKey): string => formatVkey(key);
+
+export const VKEYS = {
+  identity: vkey(log.identityKey),
+  valve: vkey(valve.identityKey),
+  next: vkey(next.identityKey),
+  fleet: vkey(noteKey(fleetSigner)),
+  collector: vkey(cosignerKey(collectorSigner)),
+  fleetLog: vkey(noteKey(fleetLogSigner)),
+  witness: vkey(cosignerKey(witnessSigner)),
+};
+
+export function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('expected a value, got undefined');
+  return value;
+}
