@@ -46,8 +46,10 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
 function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, from: number, end: number): Generator<Uint8Array> {
   const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
   let next = from;
-  for (const entry of rows.entries(row.number, epoch.start, end)) {
+  for (const entry of rows.entries(row.number, from, end)) {
     const { index, stem, payload, leaf } = entry;
+    if (index !== next) break;
+    next += 1;
     const salt = saltAt(index - epoch.start);
     yield encodeRecord({ kind: 'entry', index, entry: joinEntry(stem, entryPayloadHash(suite, entry, salt)), leaf });
     if (payload !== null) yield encodeRecord({ kind: 'payload', index, salt, payload });

@@ -9,7 +9,10 @@ import { decodePublish, type ProtocolVersion, type Publish } from './mqtt-publis
 import type { PublishHandler } from './mqtt-stream.ts';
 import { ReceiveWindow } from './receive-window.ts';
 
-/** So many unacknowledged messages are allowed; the broker is told so by MQTT 5, where more are a protocol error (§3.3.4). */
+/**
+ * So many unacknowledged messages the broker may send, as it is told by MQTT 5 (§3.1.2.11.3). It waits then, so a commit must not.
+ * One that sends more (mosquitto 2.0 with `max_inflight_messages 0`) is no reason to hear nothing: the group bounds what waits.
+ */
 export const RECEIVE_MAXIMUM = 2048;
 /** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
 const OWN_TOPICS = 'tallystick/v1/';
@@ -25,7 +28,7 @@ export interface InletOptions extends CaptureParts {
   readonly nowMs: () => number;
   /** Sends bytes to the broker, as long as there is a connection. */
   readonly send: (bytes: Uint8Array) => void;
-  /** A commit failed, or the broker broke the protocol: nothing more can be taken on this connection. */
+  /** A commit failed: nothing more can be taken on this connection. */
   readonly onFailed: (error: unknown) => void;
   /** Something was acknowledged that could not become an entry. */
   readonly onRefused: (reason: string) => void;
@@ -53,7 +56,7 @@ export class MqttInlet implements PublishHandler {
   constructor(options: InletOptions) {
     this.version = options.version;
     this.#options = options;
-    this.#window = new ReceiveWindow(options.commitDelayMs);
+    this.#window = new ReceiveWindow(RECEIVE_MAXIMUM, options.commitDelayMs);
   }
 
   /** Whether something was committed. */
@@ -107,9 +110,6 @@ export class MqttInlet implements PublishHandler {
     this.#acks = [];
     this.#reading = undefined;
     if (acks.length > 0) this.#window.heard(acks.length, this.#options.nowMs());
-    if (this.version === 5 && this.#window.unacknowledged > RECEIVE_MAXIMUM) {
-      throw new Error(`broker: expected at most ${RECEIVE_MAXIMUM} unacknowledged messages, as it was told, got more`);
-    }
     if (messages.length > 0) this.#commit(messages, acks);
     else if (this.#newest !== undefined) this.#newest.push(...acks);
     else if (acks.length > 0) this.#acknowledge(acks);

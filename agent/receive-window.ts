@@ -10,21 +10,20 @@ const PROMPT_MS = 5;
  * until more come.
  */
 export class ReceiveWindow {
+  readonly #mostAllowed: number;
   readonly #silenceMs: number;
   #unacknowledged = 0;
   #heardAtMs = 0;
   /** Messages stopped at a number and were acknowledged: what came since then. */
   #stop: { readonly count: number; readonly ackedAtMs: number; since: number } | undefined;
   #suspected = 0;
-  #size = Infinity;
+  #size: number;
 
-  /** `delayMs`: the time for which a commit waits for more. */
-  constructor(delayMs: number) {
+  /** `mostAllowed`: what the broker was told; `delayMs`: the time for which a commit waits for more. */
+  constructor(mostAllowed: number, delayMs: number) {
+    this.#mostAllowed = mostAllowed;
+    this.#size = mostAllowed;
     this.#silenceMs = delayMs / 2;
-  }
-
-  get unacknowledged(): number {
-    return this.#unacknowledged;
   }
 
   /** Whether the broker sends nothing more before it gets acknowledgements, as far as that is known. */
@@ -34,7 +33,7 @@ export class ReceiveWindow {
 
   heard(count: number, nowMs: number): void {
     this.#unacknowledged += count;
-    if (this.#unacknowledged > this.#size) this.#size = Infinity;
+    if (this.#unacknowledged > this.#size) this.#size = this.#mostAllowed;
     this.#heardAtMs = nowMs;
     if (this.#stop === undefined) return;
     this.#stop.since += count;
