@@ -1,8 +1,9 @@
 import * as v from 'valibot';
 import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
-import { integer, oneOf, path, renderSettings, required, setting, text } from '../program/setting.ts';
+import { integer, list, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
 import type { Value } from '../program/setting.ts';
+import { MAX_SOURCE_BYTES } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
 import { checkDevice, checkFleet } from '../tlog/origin.ts';
 import { MAX_PAYLOAD_BYTES } from '../tlog/payload.ts';
@@ -18,6 +19,18 @@ const DEVICE = text(
   accepted(checkDevice),
   '1 to 63 letters, digits or "-", the first a letter or digit, and not "fleet", "log" or "collector"',
 );
+
+const URL_OF_BROKER = text(
+  isBrokerUrl,
+  'mqtt://host:port, mqtts://host:port or mqtt+unix:///path, with neither user nor password, or ""',
+);
+const FILTERS = list(isTopicFilter, 'a list of topic filters: "+" for one whole level, "#" for all that follow, only at the end');
+const SOURCE = text(
+  (word) => /^[^$\0]/.test(word) && new TextEncoder().encode(word).length <= MAX_SOURCE_BYTES,
+  `1 to ${MAX_SOURCE_BYTES} bytes that do not begin with "$"`,
+);
+const MODE = text((word) => /^0[0-7]{3}$/.test(word), 'a mode such as "0660"');
+const ANY = text((word) => !word.includes('\0'), 'text');
 
 /** So many of the smallest entries fill an epoch. */
 const MAX_EPOCH_ENTRIES = Math.floor(EPOCH_MAX_BYTES / epochCost(0, 0));
@@ -51,11 +64,29 @@ const SETTINGS = v.strictObject({
   capture: v.strictObject({
     max_payload_bytes: setting(integer(0, MAX_PAYLOAD_BYTES), MAX_PAYLOAD_BYTES, 'Longer payloads are hashed and not kept.'),
   }),
+  mqtt: v.strictObject({
+    url: setting(URL_OF_BROKER, '', 'The gateway\'s broker: mqtt://, mqtts:// or mqtt+unix://. With "" none is listened to.'),
+    filters: setting(FILTERS, ['#'], 'What is recorded of it. Filters that overlap may bring a message twice.'),
+    source: setting(SOURCE, 'mqtt', 'Name of this source in the entries.'),
+    client_id: setting(ANY, '', 'Names the session in which the broker keeps messages for us; "" is tallystick-<device.name>.'),
+    username: setting(ANY, '', 'User at the broker; "" for none.'),
+    password_file: setting(optionalPath(), '', 'File with the password; an end of line after it is left out.'),
+    ca_file: setting(optionalPath(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
+    cert_file: setting(optionalPath(), '', 'Certificate (PEM) that we show to the broker.'),
+    key_file: setting(optionalPath(), '', 'Its private key (PEM).'),
+  }),
+  http: v.strictObject({
+    source: setting(SOURCE, 'http', 'Name of this source in the entries.'),
+    socket_mode: setting(MODE, '0660', 'Who may write to runtime.socket may have messages recorded.'),
+    socket_group: setting(ANY, '', 'Group that runtime.socket is given to; "" for that of the service.'),
+    tcp_port: setting(integer(0, 65_535), 0, 'Port of 127.0.0.1 that takes messages from any local process; 0 for none.'),
+    max_body_bytes: setting(integer(1024, 2 ** 30), 16 * MIB, 'Longer requests are refused (413).'),
+  }),
   heartbeat: v.strictObject({
     interval_s: setting(integer(1, 86_400), 900, 'An entry at least every so many seconds, so that silence is visible.'),
   }),
   runtime: v.strictObject({
-    socket: setting(path(), '/run/tallystick/agent.sock', 'Socket of the running agent.'),
+    socket: setting(optionalPath(), '/run/tallystick/agent.sock', 'Socket of the running agent, for messages and status; "" for none.'),
   }),
   log: v.strictObject({
     level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'What is written to standard error.'),
@@ -82,6 +113,22 @@ export function renderDefaultConfig(
   given: Readonly<Record<string, Value>> & { readonly 'device.fleet': string; readonly 'device.name': string },
 ): string {
   return renderSettings(SETTINGS, given, PREAMBLE);
+}
+
+function isBrokerUrl(word: string): boolean {
+  if (word === '') return true;
+  if (!URL.canParse(word)) return false;
+  const { protocol, hostname, pathname, username, password, search, hash } = new URL(word);
+  if (username !== '' || password !== '' || search !== '' || hash !== '') return false;
+  if (protocol === 'mqtt+unix:') return hostname === '' && pathname.startsWith('/');
+  return (protocol === 'mqtt:' || protocol === 'mqtts:') && hostname !== '' && (pathname === '' || pathname === '/');
+}
+
+/** MQTT 5 §4.7. */
+function isTopicFilter(word: string): boolean {
+  if (word === '' || word.includes('\0') || new TextEncoder().encode(word).length > 65_535) return false;
+  const levels = word.split('/');
+  return levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#]/.test(level));
 }
 
 /** A check that throws, as one that answers. */

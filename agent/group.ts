@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 /** The most that waits for a commit. */
-export const MAX_WAITING_MESSAGES = 8192;
+export const MAX_WAITING_MESSAGES = 2048;
 export const MAX_WAITING_BYTES = 8 * 2 ** 20;
 /** What a message takes beside its payload. */
 const MESSAGE_BYTES = 512;

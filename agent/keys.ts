@@ -35,7 +35,7 @@ type SlotNumber = (typeof SLOTS)[number];
  * A slot of zeros is free; so is one whose checksum fails: a write into it was cut off.
  */
 export class KeyFile {
-  readonly #fd: number;
+  #fd: number;
   readonly #suite: Suite;
   readonly #logId: Uint8Array;
   readonly #slots: (EpochKey | undefined)[] = [];
@@ -90,6 +90,8 @@ export class KeyFile {
 
   close(): void {
     closeSync(this.#fd);
+    // The number may be another file's soon, and keys are not to be written into that.
+    this.#fd = -1;
   }
 
   #encode(key: EpochKey): Uint8Array {

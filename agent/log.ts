@@ -106,6 +106,11 @@ export class Log {
     return this.#tree.size;
   }
 
+  /** Whether a commit failed, so that it must be opened again. */
+  get hasFailed(): boolean {
+    return this.#failed;
+  }
+
   /** Entries that the newest seal does not cover. */
   get unsealed(): number {
     return this.#tree.size - this.#epoch.start;

@@ -72,6 +72,11 @@ export class Store {
     return attempt(path, () => new Rows(openDatabase(path, { readonly: true })));
   }
 
+  /** As SQLite has it: 2 is FULL, every commit is synced. */
+  get synchronous(): number {
+    return this.#db.pragma('synchronous', { simple: true }) as number;
+  }
+
   close(): void {
     this.#db.close();
   }

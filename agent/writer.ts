@@ -88,7 +88,13 @@ export class Writer {
     return this.#current.row;
   }
 
+  /** The log that grows; opened again after a commit that failed, which throws as long as what made it fail is there. */
   get log(): Log {
+    if (this.#current.log.hasFailed) {
+      const { sealer } = this.#current;
+      this.#current = attempt(this.#options.paths.store, () => this.#open());
+      sealer.close();
+    }
     return this.#current.log;
   }
 
@@ -104,12 +110,12 @@ export class Writer {
         hint: 'nothing that was acknowledged is lost; connect the collector, or raise store.quota_bytes or free disk',
       });
     }
-    return this.#current.log.append(messages);
+    return this.log.append(messages);
   }
 
   /** Records an event of the agent's own, for which there is always room. */
   tell<Topic extends keyof Events>(topic: Topic, payload: Events[Topic]): Place {
-    const { first } = this.#current.log.append([event(this.#options.read(), topic, payload)]);
+    const { first } = this.log.append([event(this.#options.read(), topic, payload)]);
     return { log: this.#current.row.number, index: first };
   }
 
@@ -138,6 +144,7 @@ export class Writer {
     if (row === undefined) {
       throw new Failure(EXIT.error, `${paths.store}: expected a log, got none`, { hint: 'run tallystick-agent init' });
     }
+    if (row.closed !== null) throw new Failure(EXIT.error, `${paths.store}: expected the newest log to be open, got a closed one`);
     if (!row.origin.startsWith(`${name.fleet}/${name.device}/`)) {
       throw new Failure(EXIT.config, `${paths.store}: expected a log of ${name.fleet}/${name.device}, got ${row.origin}`, {
         hint: 'a store is of one device: give device.fleet and device.name as they were, or another store.directory',

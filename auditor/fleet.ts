@@ -66,7 +66,8 @@ export function checkFleetCheckpoint(
   sheet: Sheet,
 ): FleetHead | undefined {
   const { suite, policy } = audit;
-  const note = parseNote(bytes);
+  const note = attempt(sheet, 'fleet checkpoint', () => parseNote(bytes));
+  if (note === undefined) return undefined;
   const logs = policy.logs.filter(({ key }) => key.name === fleetLogName(fleet)).map(({ key }) => key);
   const key = logs.find((candidate) => note.signatures[0] !== undefined && isBy(note.signatures[0], candidate)) ?? logs[0];
   if (key === undefined) {

@@ -19,6 +19,8 @@ export interface Stated {
 /** A stated entry, and the one that it follows. */
 interface Link {
   readonly stated: Stated;
+  /** Where the first of several copies stands in a row: it is the one that others follow, and the rest are too many. */
+  readonly original: number;
   /** Among the links; −1 is what was there before them. */
   parent: number;
   /** The leaf hash as stated, or where that was changed the one that the entry has. */
@@ -57,7 +59,7 @@ export function findOrder(
   const wanted = size - tree.size;
   let trials = 0;
   for (let last = links.length - 1; last >= 0 && trials < MAX_TRIALS; last--) {
-    const path = pathTo(links, last, wanted);
+    const path = links[last]?.original === last ? pathTo(links, last, wanted) : undefined;
     if (path === undefined) continue;
     trials += 1;
     if (leadsTo(tree, path, root)) return path;
@@ -69,13 +71,18 @@ export function findOrder(
 }
 
 function linkAll(suite: Suite, head: Uint8Array, stated: readonly Stated[]): Link[] {
-  const links: Link[] = stated.map((one) => ({ stated: one, parent: -1, leaf: one.leaf, changed: undefined }));
+  const links: Link[] = [];
+  for (const [i, one] of stated.entries()) {
+    const before = links[i - 1];
+    const original = before !== undefined && equal(before.leaf, one.leaf) ? before.original : i;
+    links.push({ stated: one, original, parent: -1, leaf: one.leaf, changed: undefined });
+  }
   let searches = 0;
   for (const [i, link] of links.entries()) {
     const leafOf = (at: number): Uint8Array => links[at]?.leaf ?? head;
     const follows = (at: number): boolean => at !== i && isLinked(suite, leafOf(at), link.stated);
     const before = links[i - 1];
-    link.parent = i - 1;
+    link.parent = before?.original ?? -1;
     if (follows(i - 1)) continue;
     if (searches < MAX_SEARCHES) {
       searches += 1;
@@ -102,6 +109,7 @@ function linkAll(suite: Suite, head: Uint8Array, stated: readonly Stated[]): Lin
 /** The `length` links that lead to this one from what was there before; undefined where there are more or fewer. */
 function pathTo(links: readonly Link[], last: number, length: number): Placed[] | undefined {
   const path: Placed[] = [];
+  if (length > links.length) return undefined;
   for (let at = last; at >= 0;) {
     const link = links[at];
     if (link === undefined || path.length === length) return undefined;

@@ -15,7 +15,10 @@ export function verdictOfAll(reports: readonly Report[]): Verdict {
 /** For people: a block for each report, and where there are several the verdict of all. */
 export function formatReports(reports: readonly Report[]): string {
   const blocks = reports.map(formatReport);
-  if (reports.length > 1) blocks.push(`verdict of all: ${MEANINGS[verdictOfAll(reports)]}\n`);
+  const isOne = reports.length === 1 && reports[0]?.speaksUntil !== undefined;
+  if (!isOne)
+    blocks.push(`verdict of all: ${MEANINGS[verdictOfAll(reports)]}
+`);
   return blocks.join('\n');
 }
 

@@ -21,9 +21,9 @@ export class EnrolmentTable {
     return this.#sql(`${WAITING} WHERE origin = ?`).get(origin) as WaitingRow | undefined;
   }
 
-  /** How many wait, of all devices and of this one. */
+  /** How many wait, of all devices and of this one; those that were refused do not. */
   countWaiting(device: string): { all: number; device: number } {
-    const sql = 'SELECT count(*) AS "all", count(CASE device WHEN ? THEN 1 END) AS device FROM waiting';
+    const sql = 'SELECT count(*) AS "all", count(CASE device WHEN ? THEN 1 END) AS device FROM waiting WHERE refused IS NULL';
     return this.#sql(sql).get(device) as { all: number; device: number };
   }
 

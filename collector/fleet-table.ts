@@ -17,6 +17,11 @@ export class FleetTable {
     this.#sql = preparedOf(db);
   }
 
+  isThere(): boolean {
+    return this.#sql('SELECT 1 FROM fleet').get() !== undefined;
+  }
+
+  /** What `init` does last. */
   insert(row: Pick<FleetRow, 'fleetVkey' | 'collectorVkey' | 'logVkey'>): void {
     this.#sql('INSERT INTO fleet VALUES (0, ?, ?, ?, 0, ?, 0, NULL, NULL)').run(
       row.fleetVkey,
@@ -26,11 +31,15 @@ export class FleetTable {
     );
   }
 
-  /** Undefined while `init` has not come to its end. */
-  row(): FleetRow | undefined {
+  /** Throws `Failure` while `init` has not come to its end. */
+  row(): FleetRow {
     const sql = `SELECT fleet_vkey AS fleetVkey, collector_vkey AS collectorVkey, log_vkey AS logVkey, size, peaks, signed, checkpoint,
       published FROM fleet`;
-    return this.#sql(sql).get() as FleetRow | undefined;
+    const row = this.#sql(sql).get() as FleetRow | undefined;
+    if (row !== undefined) return row;
+    throw new Failure(EXIT.error, 'store: expected one that is ready, got one that init did not finish', {
+      hint: 'run tallystick-collector init again',
+    });
   }
 
   /** To be called in the transaction that commits what the note says. */
@@ -55,6 +64,11 @@ export class FleetTable {
       if (rows.length < LEAVES_A_READ) return;
       at += rows.length;
     }
+  }
+
+  /** The numbers of the logs whose admission is the leaf at `position` or a later one. */
+  admittedFrom(position: number): number[] {
+    return this.#sql('SELECT log FROM leaf WHERE position >= ? AND size = 0 ORDER BY position').pluck().all(position) as number[];
   }
 
   admissionOf(log: number): LeafRow | undefined {

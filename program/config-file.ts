@@ -112,15 +112,23 @@ function readText(path: string): string {
   }
 }
 
-/** The environment and the command line know words only: a word is a number or a boolean where text is not accepted. */
+/** The environment and the command line know words only: where text is not accepted a word is what else it can be read as. */
 function wordLayer(settings: Settings, path: readonly string[], word: string, origin: string): Layer {
   const check = checkAt(settings, path);
-  let value: Value = word;
-  if (check !== undefined && !v.is(check, word)) {
-    if (/^-?(?:0|[1-9][0-9]{0,15})$/.test(word)) value = Number(word);
-    if (word === 'true' || word === 'false') value = word === 'true';
+  const value = check === undefined || v.is(check, word) ? word : valueOf(word);
+  return { table: path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Table, origin: () => origin };
+}
+
+/** A number, a boolean or a list of texts in JSON; else the word, which the check then refuses as it stands. */
+function valueOf(word: string): Value {
+  if (/^-?(?:0|[1-9][0-9]{0,15})$/.test(word)) return Number(word);
+  if (word === 'true' || word === 'false') return word === 'true';
+  try {
+    const value: unknown = JSON.parse(word);
+    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : word;
+  } catch {
+    return word;
   }
-  return { table: path.reduceRight<Value | Table>((inner, key) => ({ [key]: inner }), value) as Table, origin: () => origin };
 }
 
 function merge(into: Table, from: Table): void {

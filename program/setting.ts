@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { EXIT, Failure } from './failure.ts';
 
 /** What a setting holds: nothing that needs more than one line of a file, or more than a word of the environment. */
-export type Value = string | number | boolean;
+export type Value = string | number | boolean | readonly string[];
 
 type Check<T extends Value> = v.GenericSchema<T>;
 
@@ -36,10 +36,21 @@ export function text(test: (word: string) => boolean, words: string): Check<stri
   return v.pipe(v.string(), v.check(test), v.metadata({ expected: words }));
 }
 
+/** Texts that each pass `test`; `words` describe the list. In the environment and in flags it is written as JSON: `["a", "b"]`. */
+export function list(test: (word: string) => boolean, words: string): Check<readonly string[]> {
+  const isList = (value: unknown): boolean => Array.isArray(value) && value.every((word) => typeof word === 'string' && test(word));
+  return v.pipe(v.custom<readonly string[]>(isList), v.metadata({ expected: words }));
+}
+
 /** A file or folder. Relative paths would depend on where the service was started. */
 export function path(): Check<string> {
   // A NUL would end the path early in the kernel.
   return text((word) => word.startsWith('/') && !word.includes('\0'), 'an absolute path');
+}
+
+/** A {@link path}, or nothing. */
+export function optionalPath(): Check<string> {
+  return text((word) => word === '' || (word.startsWith('/') && !word.includes('\0')), 'an absolute path, or ""');
 }
 
 /** What a check accepts, in words; a section accepts a table. */

@@ -2,9 +2,9 @@ import Database from 'better-sqlite3';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { Reading } from '../../agent/clock.ts';
-import { generationPart, pathsIn, type DeviceName, type Paths } from '../../agent/generation.ts';
+import { generationPart, openIdentity, pathsIn, type DeviceName, type Paths } from '../../agent/generation.ts';
 import type { Message, SealLimits } from '../../agent/log.ts';
 import type { EntryRow, LogRow } from '../../agent/row.ts';
 import type { Rows } from '../../agent/rows.ts';
@@ -14,11 +14,17 @@ import { Writer } from '../../agent/writer.ts';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
 import { Reader } from '../../tlog/cbor.ts';
+import { signCheckpoint } from '../../tlog/checkpoint.ts';
+import { cosign } from '../../tlog/cosignature.ts';
 import { readHeader, type Header } from '../../tlog/entry.ts';
+import { rootOf } from '../../tlog/merkle.ts';
+import { collectorSigner, FLEET } from '../support/fleet.ts';
 
-export const NAME: DeviceName = { fleet: 'acme.example', device: 'pump-7' };
+export const NAME: DeviceName = { fleet: FLEET, device: 'pump-7' };
 /** 2026-01-01T00:00:00Z in microseconds. */
 export const START = 1_767_225_600_000_000;
+/** 2026-01-01T00:00:00Z in seconds: a receipt of size `n` is given `n` seconds later. */
+const RECEIPT_SECONDS = START / 1_000_000;
 /** Seals only where a test asks for it. */
 export const WIDE: SealLimits = { entries: 1024, bytes: 65_536 };
 
@@ -41,6 +47,8 @@ export interface Device {
   /** What does not fit, as `what: detail`. */
   faults(): string[];
   logs(): LogRow[];
+  /** Gives the newest log, or the one of this number, the collector's receipt of its first `size` entries. */
+  receive(size: number, log?: number): Uint8Array;
   /** The newest log's, with its header read. */
   entries(log?: number): (EntryRow & { readonly header: Header })[];
   identityFile(log?: number): string;
@@ -133,6 +141,18 @@ export function deviceIn(folder: string): Device {
         .filter(({ status }) => status === 'FAIL')
         .map(({ what, detail }) => `${what}: ${detail}`),
     logs,
+    receive: (size, log) => {
+      const { number, origin } = row(log);
+      const identity = openIdentity(native, paths, row(log));
+      if (identity === undefined) throw new Error(`expected the identity key of ${origin}, got none`);
+      const root = reading((rows) => rootOf(native, size, rows.subtree(native, number)));
+      const time = RECEIPT_SECONDS + size;
+      const note = cosign(native, signCheckpoint(native, { origin, size, root }, identity), collectorSigner, time);
+      const store = Store.open(paths.store);
+      store.insertReceipt(number, { size, time, note });
+      store.close();
+      return note;
+    },
     entries: (log) =>
       reading((rows) => {
         const number = log ?? rows.logs().length - 1;
@@ -143,6 +163,19 @@ export function deviceIn(folder: string): Device {
     epochFile: (log) => paths.epochs(generationPart(row(log))),
     epochBytes: (log) => new Uint8Array(readFileSync(paths.epochs(generationPart(row(log))))),
   };
+}
+
+/** The connection that `open` makes: what the store itself keeps to itself. */
+export function connectionOf(open: () => unknown): Database.Database {
+  const pragma = vi.spyOn(Database.prototype, 'pragma');
+  try {
+    open();
+    const db: unknown = pragma.mock.contexts.at(-1);
+    if (db instanceof Database) return db;
+    throw new Error('expected a connection, got none');
+  } finally {
+    pragma.mockRestore();
+  }
 }
 
 /** A writer whose commit failed, or that a test closed already, closes too. */

@@ -18,7 +18,7 @@ import { noble } from '../../tlog/suite.ts';
 import { verifySegment } from '../../tlog/verify.ts';
 import { checkEvidence } from '../support/check-evidence.ts';
 import type { EvidenceKeys } from '../support/check-evidence.ts';
-import { buildFleetLog, trustText } from '../support/fleet-log.ts';
+import { anchorOf, buildFleetLog, trustText } from '../support/fleet-log.ts';
 import { byteChanges } from '../support/flip.ts';
 import { collectorSigner, cosignerKey, fleetLogSigner, fleetSigner, noteKey, witnessSigner } from '../support/fleet.ts';
 import { buildLog, START_SECONDS } from '../support/log.ts';
@@ -28,7 +28,7 @@ import { refusal } from '../support/refusal.ts';
 // (`refusal` lets all else through). Where a byte is covered by nothing, the test says which one and what it can't become.
 
 const EPOCHS = [
-  ['a', { payload: 'secret', carried: 'withheld' as const }],
+  [anchorOf(buildFleetLog([encodeUtf8('earlier\n')]).checkpointAt(1)), { payload: 'secret', carried: 'withheld' as const }],
   ['b', { payload: 'x'.repeat(90), carried: 'large' as const }, 'c'],
 ];
 const previous = buildLog({ seed: 2, epochs: [['z']] });
@@ -38,7 +38,7 @@ const fleet = buildFleetLog(log.fleetNotes());
 const policy = parsePolicy(native, trustText());
 const [fleetKey, fleetLogKey] = [noteKey(fleetSigner), noteKey(fleetLogSigner)];
 const collectorKey = cosignerKey(collectorSigner);
-const keys: EvidenceKeys = { fleet: fleetKey, collector: collectorKey, fleetLog: fleetLogKey };
+const keys: EvidenceKeys = { trusted: { fleet: fleetKey }, collector: collectorKey, fleetLog: fleetLogKey };
 
 /** The codes that changed bytes were refused with, and the places of those that were not. */
 function changeAll(bytes: Uint8Array, verify: (changed: Uint8Array) => unknown): { codes: string[]; accepted: Set<number> } {
@@ -146,7 +146,7 @@ describe('nothing that was changed in one byte is accepted:', () => {
     {
       name: 'evidence before there is a receipt',
       evidence: log.evidence(2, { proof: 'checkpoint' }),
-      keys: { device: log.identityKey },
+      keys: { ...keys, trusted: { device: log.identityKey } },
     },
   ])(
     '$name',

@@ -47,14 +47,16 @@ export function renumber(records: readonly ExportRecord[], from: number, number:
 }
 
 /** What is done to the records of one log, needs no key, and must be found out. */
-export const TAMPERINGS: {
+export interface Tampering {
   readonly name: string;
   /** `index` has entries before and after it under the same seal. */
   readonly tamper: (records: readonly ExportRecord[], index: number) => ExportRecord[];
   readonly verdict: 'tampered' | 'incomplete';
   /** What the report must say of it. */
   readonly says: (index: number) => RegExp;
-}[] = [
+}
+
+const TABLE: readonly Tampering[] = [
   {
     name: 'an entry changed',
     tamper: (records, index) =>
@@ -212,3 +214,5 @@ export const TAMPERINGS: {
     says: () => /expected each log once/,
   },
 ];
+
+export const TAMPERINGS: readonly Tampering[] = TABLE;

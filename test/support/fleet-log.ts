@@ -1,5 +1,5 @@
 import { native } from '../../program/native.ts';
-import { equal } from '../../tlog/bytes.ts';
+import { decodeUtf8, equal } from '../../tlog/bytes.ts';
 import { signCheckpoint } from '../../tlog/checkpoint.ts';
 import { cosign } from '../../tlog/cosignature.ts';
 import { leafHash } from '../../tlog/hash.ts';
@@ -8,6 +8,7 @@ import { formatProof } from '../../tlog/proof.ts';
 import { formatVkey } from '../../tlog/vkey.ts';
 import { collectorSigner, cosignerKey, fleetLogSigner, fleetSigner, noteKey, witnessSigner } from './fleet.ts';
 import { START_SECONDS, subtreeOf } from './log.ts';
+import type { Message } from './log.ts';
 
 /** When the witness of `test/support/fleet.ts` saw the fleet checkpoint of size `n`: `n` seconds after this. */
 export const WITNESSED_SECONDS = START_SECONDS + 86_400;
@@ -45,6 +46,12 @@ export function buildFleetLog(notes: readonly Uint8Array[]): FleetLog {
       return formatProof({ index, hashes, checkpoint: checkpointAt(size) });
     },
   };
+}
+
+/** The agent's entry of a fleet checkpoint that it checked. */
+export function anchorOf(note: Uint8Array): Message {
+  const payload = JSON.stringify({ checkpoint: decodeUtf8(note), timestamps: [] });
+  return { source: '$agent', topic: 'anchor', payload };
 }
 
 /** A trust file that names all the keys of `test/support/fleet.ts`, and asks for the witness. */

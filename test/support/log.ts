@@ -113,6 +113,8 @@ export interface EvidenceChoice {
   readonly fleet?: { proofOf(note: Uint8Array): string };
   readonly timestamps?: readonly Uint8Array[];
   readonly after?: Evidence;
+  /** The seal to prove it at, by default the first that covers it. */
+  readonly seal?: number;
 }
 
 /** Bytes that follow from a seed and a name. */
@@ -179,10 +181,8 @@ export function buildLog(plan: LogPlan): BuiltLog {
 
   const evidence = (index: number, choice: EvidenceChoice = {}): Evidence => {
     const { entry, prev, payload, salt, carried } = item(entries, index);
-    const { end: size, seal } = item(
-      epochs,
-      epochs.findIndex((epoch) => index < epoch.end),
-    );
+    const first = epochs.findIndex((epoch) => index < epoch.end);
+    const { end: size, seal } = item(epochs, choice.seal ?? first);
     const received = choice.proof !== 'checkpoint';
     const checkpoint = received ? receiptAt(size) : checkpointAt(size);
     return {

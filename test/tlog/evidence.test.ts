@@ -9,25 +9,25 @@ import { noble } from '../../tlog/suite.ts';
 import '../support/bytes-equal.ts';
 import { checkEvidence } from '../support/check-evidence.ts';
 import type { EvidenceKeys } from '../support/check-evidence.ts';
-import { buildFleetLog } from '../support/fleet-log.ts';
+import { anchorOf, buildFleetLog } from '../support/fleet-log.ts';
 import { collectorSigner, cosignerKey, fleetLogSigner, fleetSigner, noteKey, seed } from '../support/fleet.ts';
 import { buildLog } from '../support/log.ts';
 import { refusal } from '../support/refusal.ts';
 
 const EPOCHS = [
-  ['a', { payload: 'secret', carried: 'withheld' as const }],
+  [anchorOf(buildFleetLog([encodeUtf8('earlier\n')]).checkpointAt(1)), { payload: 'secret', carried: 'withheld' as const }],
   ['b', { payload: 'x'.repeat(90), carried: 'large' as const }, 'c'],
 ];
 const log = buildLog({ seed: 1, epochs: EPOCHS });
 /** Another history of the same device, and another device. */
 const twin = buildLog({ seed: 1, epochs: [['other'], ['b']] });
 const other = buildLog({ seed: 2, device: 'valve-1', epochs: EPOCHS });
-const fleet = buildFleetLog([...log.fleetNotes(), ...other.fleetNotes(), ...twin.fleetNotes()]);
+const fleet = buildFleetLog([encodeUtf8('earlier\n'), ...log.fleetNotes(), ...other.fleetNotes(), ...twin.fleetNotes()]);
 const timestamps = [Uint8Array.of(0x30, 1), Uint8Array.of(0x30, 2)];
 const full = log.evidence(2, { fleet, timestamps, after: log.evidence(0, { fleet }) });
 const sample = formatEvidence(full);
 const keys: EvidenceKeys = {
-  fleet: noteKey(fleetSigner),
+  trusted: { fleet: noteKey(fleetSigner) },
   collector: cosignerKey(collectorSigner),
   fleetLog: noteKey(fleetLogSigner),
 };
@@ -174,7 +174,7 @@ describe.each([
     const evidence = log.evidence(index, { fleet });
     expect(checkEvidence(suite, formatEvidence(evidence), keys)).toEqual(evidence);
     const early = log.evidence(index, { proof: 'checkpoint' });
-    expect(checkEvidence(suite, formatEvidence(early), { device: log.identityKey })).toEqual(early);
+    expect(checkEvidence(suite, formatEvidence(early), { ...keys, trusted: { device: log.identityKey } })).toEqual(early);
   });
 
   test('with its anchor', () => {

@@ -67,7 +67,7 @@ function cases(context: Record<string, Json>) {
 function noteCases(): Case[] {
   const signer: Signer = { name: 'example.com/ada', seed: seed(5) };
   const other: Signer = { name: 'example.com/bob', seed: seed(6) };
-  const vkey = `${VKEYS.identity}`;
+  const vkey = VKEYS.identity;
   const note = signNote(native, 'tallystick\n\nnotes have empty lines\n', log.identity);
   const line = lineOf(note, 0);
   const { ok, bad } = cases({ vkey });

@@ -315,7 +315,7 @@ export function segmentVectors(): [string, Vector][] {
       heldContext(2),
     ),
     bad('seal', 'seal-next-key-changed', 'Another successor under a signature', {
-      parts: withSeal(1, { nextPublicKey: must(log.seals[3]).publicKey, signature: must(log.seals[2]).signature }),
+      parts: withSeal(1, { nextPublicKey: seed(9) }),
     }),
     bad('seal', 'seal-by-a-later-key', 'A seal signed by the key of the one after it', {
       parts: withSeal(0, { signature: signSeal(native, must(log.seals[1]), log.sealSeed(2)).signature }),

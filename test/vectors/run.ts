@@ -27,57 +27,45 @@ import type { HeldLog } from '../../tlog/verify.ts';
 import { COSIGNATURE, ED25519, formatVkey, parseVkey } from '../../tlog/vkey.ts';
 import type { CosignerKey, NoteKey } from '../../tlog/vkey.ts';
 import { checkEvidence } from '../support/check-evidence.ts';
-import type { EvidenceKeys } from '../support/check-evidence.ts';
 import type { Json, Kind, Vector } from './vector.ts';
 
 /** What this implementation makes of a vector. */
 export function runVector(suite: Suite, vector: Vector): Pick<Vector, 'expect' | 'output'> {
   try {
-    return { expect: 'ok', output: KINDS_READ[vector.kind](new Given(suite, vector)) };
+    return { expect: 'ok', output: KINDS_READ[vector.kind](givenBy(suite, vector)) };
   } catch (error) {
     if (error instanceof TlogError) return { expect: error.code };
     throw error;
   }
 }
 
-/** A vector's input and context as what they stand for. */
-class Given {
+/** A vector's input, and what its context stands for. */
+interface Given {
   readonly suite: Suite;
   readonly input: Uint8Array;
-  readonly #vector: Vector;
+  readonly textInput: string;
+  readonly context: Record<string, Json>;
+}
 
-  constructor(suite: Suite, vector: Vector) {
-    this.suite = suite;
-    this.#vector = vector;
-    this.input = 'hex' in vector.input ? decodeHex(vector.input.hex) : encodeUtf8(vector.input.text);
-  }
+function givenBy(suite: Suite, { input, context }: Vector): Given {
+  if ('hex' in input) return { suite, input: decodeHex(input.hex), textInput: '', context };
+  return { suite, input: encodeUtf8(input.text), textInput: input.text, context };
+}
 
-  get textInput(): string {
-    if (!('text' in this.#vector.input)) throw new Error(`expected text as the input of a ${this.#vector.kind}`);
-    return this.#vector.input.text;
-  }
+function hex({ context }: Given, key: string): Uint8Array {
+  return decodeHex(context[key] as string);
+}
 
-  has(key: string): boolean {
-    return key in this.#vector.context;
-  }
+function integer({ context }: Given, key: string): number {
+  return context[key] as number;
+}
 
-  value<T extends Json>(key: string): T {
-    const value = this.#vector.context[key];
-    if (value === undefined) throw new Error(`expected ${key} in the context of ${this.#vector.description}`);
-    return value as T;
-  }
+function noteKey({ suite, context }: Given, key: string): NoteKey {
+  return parseVkey(suite, context[key] as string, ED25519);
+}
 
-  hex(key: string): Uint8Array {
-    return decodeHex(this.value<string>(key));
-  }
-
-  noteKey(key: string): NoteKey {
-    return parseVkey(this.suite, this.value<string>(key), ED25519);
-  }
-
-  cosignerKey(key: string): CosignerKey {
-    return parseVkey(this.suite, this.value<string>(key), COSIGNATURE);
-  }
+function cosignerKey({ suite, context }: Given, key: string): CosignerKey {
+  return parseVkey(suite, context[key] as string, COSIGNATURE);
 }
 
 const KINDS_READ: Record<Kind, (given: Given) => Json> = {
@@ -91,18 +79,18 @@ const KINDS_READ: Record<Kind, (given: Given) => Json> = {
     same(joinEntry(encodeStem(header), payloadHash), input);
     return { ...header, payloadHash: encodeHex(payloadHash) };
   },
-  'leaf-hash': (given) => ({ leafHash: encodeHex(entryLeafHash(given.suite, given.hex('prev'), given.input)) }),
+  'leaf-hash': (given) => ({ leafHash: encodeHex(entryLeafHash(given.suite, hex(given, 'prev'), given.input)) }),
   'payload-hash': (given) => {
-    const salt = saltsOf(given.suite, given.hex('saltKey'))(given.value<number>('place'));
+    const salt = saltsOf(given.suite, hex(given, 'saltKey'))(integer(given, 'place'));
     return { salt: encodeHex(salt), payloadHash: encodeHex(payloadHash(given.suite, given.input, salt)) };
   },
   'log-id': ({ suite, textInput }) => ({ logId: encodeHex(logId(suite, parseVkey(suite, textInput, ED25519))) }),
   ed25519: (given) => {
-    if (given.suite.verify(given.hex('signature'), given.input, given.hex('publicKey'))) return null;
+    if (given.suite.verify(hex(given, 'signature'), given.input, hex(given, 'publicKey'))) return null;
     throw new TlogError('signature', 'signature: expected a valid one, got another');
   },
   vkey: (given) => {
-    const algorithm = given.value<number>('algorithm') === ED25519 ? ED25519 : COSIGNATURE;
+    const algorithm = integer(given, 'algorithm') === ED25519 ? ED25519 : COSIGNATURE;
     const key = parseVkey(given.suite, given.textInput, algorithm);
     same(encodeUtf8(formatVkey(key)), given.input);
     return { name: key.name, publicKey: encodeHex(key.publicKey), keyHash: encodeHex(key.keyHash) };
@@ -110,53 +98,53 @@ const KINDS_READ: Record<Kind, (given: Given) => Json> = {
   origin: ({ textInput }) => ({ ...parseOrigin(textInput) }),
   note: (given) => {
     const note = parseNote(given.input);
-    verifyNote(given.suite, note, given.noteKey('vkey'));
+    verifyNote(given.suite, note, noteKey(given, 'vkey'));
     return { text: note.text };
   },
-  checkpoint: (given) => headOf(verifyCheckpoint(given.suite, given.input, given.noteKey('identity'))),
+  checkpoint: (given) => headOf(verifyCheckpoint(given.suite, given.input, noteKey(given, 'identity'))),
   'fleet-checkpoint': (given) => {
-    const checkpoint = verifyFleetCheckpoint(given.suite, given.input, given.noteKey('fleetLog'));
+    const checkpoint = verifyFleetCheckpoint(given.suite, given.input, noteKey(given, 'fleetLog'));
     const note = parseNote(given.input);
-    const witness = given.cosignerKey('witness');
+    const witness = cosignerKey(given, 'witness');
     const signed = findSignature(note, witness) !== undefined;
     return { ...headOf(checkpoint), witnessTime: signed ? verifyCosignature(given.suite, note, witness).time : null };
   },
   receipt: (given) => {
-    const keys = { identity: given.noteKey('identity'), collector: given.cosignerKey('collector') };
+    const keys = { identity: noteKey(given, 'identity'), collector: cosignerKey(given, 'collector') };
     const receipt = verifyReceipt(given.suite, given.input, keys);
     return { ...headOf(receipt), time: receipt.time };
   },
   enrolment: (given) => {
     const enrolment = verifyEnrolment(given.suite, given.input);
-    if (given.has('joinKey')) verifyJoin(given.suite, enrolment, given.hex('joinKey'));
-    if (given.has('previous')) verifyPrevious(given.suite, given.input, given.noteKey('previous'));
+    if ('joinKey' in given.context) verifyJoin(given.suite, enrolment, hex(given, 'joinKey'));
+    if ('previous' in given.context) verifyPrevious(given.suite, given.input, noteKey(given, 'previous'));
     const { previousReceipt } = enrolment;
     return { ...namesOf(enrolment), previous: previousReceipt === undefined ? null : parseReceipt(previousReceipt).origin };
   },
-  admission: (given) => namesOf(verifyAdmission(given.suite, given.input, given.noteKey('fleet'))),
+  admission: (given) => namesOf(verifyAdmission(given.suite, given.input, noteKey(given, 'fleet'))),
   state: (given) => {
-    const { reason = null, ...state } = verifyState(given.suite, given.input, given.noteKey('fleet'));
+    const { reason = null, ...state } = verifyState(given.suite, given.input, noteKey(given, 'fleet'));
     return { ...state, reason };
   },
   proof: (given) => {
     const proof = parseProof(given.textInput);
     same(encodeUtf8(formatProof(proof)), given.input);
-    return { index: proof.index, size: verifyProof(given.suite, proof, given.hex('leafHash')).size };
+    return { index: proof.index, size: verifyProof(given.suite, proof, hex(given, 'leafHash')).size };
   },
   seal: (given) => {
     const seal = decodeSeal(given.input);
     same(encodeSeal(seal), given.input);
     const state = {
-      logId: given.hex('logId'),
-      k: given.value<number>('k'),
-      size: given.value<number>('size'),
-      publicKey: given.hex('publicKey'),
+      logId: hex(given, 'logId'),
+      k: integer(given, 'k'),
+      size: integer(given, 'size'),
+      publicKey: hex(given, 'publicKey'),
     };
-    const { k, size, publicKey } = continueSeals(given.suite, state, seal, given.hex('root'));
+    const { k, size, publicKey } = continueSeals(given.suite, state, seal, hex(given, 'root'));
     return { k, size, publicKey: encodeHex(publicKey) };
   },
   segment: (given) => {
-    const segment = decodeSegment(given.input, given.has('inflate') ? undefined : inflate);
+    const segment = decodeSegment(given.input, 'inflate' in given.context ? undefined : inflate);
     const verified = verifySegment(given.suite, segment, heldLog(given));
     if (verified.kind !== 'extends') return { answer: verified.kind };
     const { tree, head, seals } = verified;
@@ -166,9 +154,8 @@ const KINDS_READ: Record<Kind, (given: Given) => Json> = {
     };
   },
   evidence: (given) => {
-    const keys: EvidenceKeys = given.has('device')
-      ? { device: given.noteKey('device') }
-      : { fleet: given.noteKey('fleet'), collector: given.cosignerKey('collector'), fleetLog: given.noteKey('fleetLog') };
+    const trusted = 'device' in given.context ? { device: noteKey(given, 'device') } : { fleet: noteKey(given, 'fleet') };
+    const keys = { trusted, collector: cosignerKey(given, 'collector'), fleetLog: noteKey(given, 'fleetLog') };
     const evidence = checkEvidence(given.suite, given.input, keys);
     same(formatEvidence(evidence), given.input);
     const { index, checkpoint } = parseProof(evidence.proof);
@@ -190,9 +177,9 @@ const KINDS_READ: Record<Kind, (given: Given) => Json> = {
 
 function heldLog(given: Given): HeldLog {
   const { suite } = given;
-  const identity = given.noteKey('identity');
-  const leaves = given.value<string[]>('leaves').map(decodeHex);
-  const { k, publicKey } = given.value<{ k: number; publicKey: string }>('seal');
+  const identity = noteKey(given, 'identity');
+  const leaves = (given.context['leaves'] as string[]).map(decodeHex);
+  const { k, publicKey } = given.context['seal'] as { k: number; publicKey: string };
   const id = logId(suite, identity);
   const tree = new Tree(suite);
   for (const leaf of leaves) tree.append(leaf);

@@ -2,11 +2,20 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { native } from '../../program/native.ts';
+import { encodeUtf8 } from '../../tlog/bytes.ts';
 import { noble } from '../../tlog/suite.ts';
+import { checkFiles } from '../auditor/audited.ts';
+import type { Audited } from '../auditor/audited.ts';
 import { generateVectors } from './generate.ts';
 import { runVector } from './run.ts';
 import { formatVector, KINDS } from './vector.ts';
 import type { Vector } from './vector.ts';
+
+/** What the auditor makes of an evidence file under the keys that its context names. */
+function auditVector({ input, context }: Vector): Audited {
+  const lines = Object.entries(context).map(([role, vkey]) => `${role === 'fleetLog' ? 'log' : role} ${String(vkey)}`);
+  return checkFiles(['text' in input ? encodeUtf8(input.text) : new Uint8Array()], { trust: lines.join('\n') });
+}
 
 const FOLDER = import.meta.dirname;
 const generated = generateVectors();
@@ -46,5 +55,15 @@ describe.each([
     expect(path.startsWith(`${vector.kind}/`)).toBe(true);
     expect(runVector(suite, vector)).toEqual({ expect: vector.expect, ...('output' in vector ? { output: vector.output } : {}) });
     expect('output' in vector, 'an output, where it is ok').toBe(vector.expect === 'ok');
+  });
+});
+
+describe('the auditor agrees', () => {
+  test.each(files.filter((path) => path.startsWith('evidence/')))('on %s', (path) => {
+    const vector = JSON.parse(read(path)) as Vector;
+    const { verdict, checks } = auditVector(vector);
+    expect(verdict).toBe(vector.expect === 'ok' ? 'intact' : 'tampered');
+    const codes = checks.flatMap(({ status, code }) => (status === 'FAIL' ? [code] : []));
+    expect(codes).toEqual(vector.expect === 'ok' ? [] : expect.arrayContaining([vector.expect]));
   });
 });

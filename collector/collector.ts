@@ -1,0 +1,229 @@
+import { checkDevice } from '../tlog/origin.ts';
+import { TlogError, type Code } from '../tlog/error.ts';
+import { parseCheckpointText } from '../tlog/checkpoint.ts';
+import { parseNote } from '../tlog/note.ts';
+import { decodeSegment, type SignedSegment } from '../tlog/segment.ts';
+import { takeSegment } from './admit.ts';
+import type { Answer, Notice, Received } from './answer.ts';
+import { takeFork, takeSigned, verifySigned } from './claim.ts';
+import { EarlySegments } from './early.ts';
+import { enrol } from './enrol.ts';
+import { advanceFleetLog, takeFleetCheckpoint } from './fleet-log.ts';
+import { findLog } from './log.ts';
+import type { Parts } from './parts.ts';
+import { greet, receiptAnswers } from './receipt.ts';
+import { Refusals } from './refusal.ts';
+import type { LogRow } from './row.ts';
+
+/** What devices send, by the last part of the topic: `tallystick/v1/<device>/<kind>`. */
+export const KINDS = ['enroll', 'segment', 'checkpoint'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** A message as it came. */
+export interface Message {
+  readonly kind: Kind;
+  /** As the topic names it. */
+  readonly device: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What is due without a message. */
+export interface Due extends Received {
+  /** A new checkpoint of the fleet log, to be published (retained) on `tallystick/v1/fleet/checkpoint`. */
+  readonly fleetCheckpoint: Uint8Array | undefined;
+}
+
+/** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
+const ANSWERED: readonly Code[] = ['fork', 'mismatch'];
+/** Whoever holds the log's keys, or somebody on the way, does what an agent does not. */
+const ALARMING: readonly Code[] = ['signature', 'seal', 'mismatch', 'fork'];
+
+/**
+ * Everything between a message that arrived and the answers that leave. What is answered is committed; a message may be acknowledged
+ * once {@link receive} has returned. Nothing that a message says makes these throw; what does (a full disk, another process that
+ * writes for long) left the message undone, to be tried again. Times are seconds since 1970.
+ */
+export class Collector {
+  readonly #parts: Parts;
+  readonly #early: EarlySegments;
+  readonly #refusals: Refusals;
+  /** Leaves of the fleet log before this one were looked at for admissions that other processes gave. */
+  #seenLeaves: number;
+  /** Origins that were admitted here since. */
+  readonly #admitted = new Set<string>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#early = new EarlySegments(parts.limits.earlySegments);
+    this.#refusals = new Refusals(parts.store, parts.limits.samples);
+    this.#seenLeaves = parts.store.fleet.leafCount();
+  }
+
+  receive(message: Message, nowSeconds: number): Received {
+    if (message.kind === 'enroll') return this.#enrol(message, nowSeconds);
+    const notices: Notice[] = [];
+    const log = this.#take(message, nowSeconds, notices);
+    const answers = log === undefined ? [] : receiptAnswers(this.#takeEarly(log, nowSeconds, notices));
+    return { answers, notices };
+  }
+
+  /** To be called about every second. */
+  tick(nowSeconds: number): Due {
+    const answers: Answer[] = [];
+    const notices: Notice[] = [];
+    this.#refusals.flush(nowSeconds);
+    this.#early.expire(nowSeconds);
+    for (const number of this.#early.logs()) {
+      // Another collector may have taken what these had to wait for.
+      const before = this.#parts.store.logs.byNumber(number);
+      const after = before === undefined ? undefined : this.#takeEarly(before, nowSeconds, notices);
+      if (after !== undefined && after !== before) answers.push(...receiptAnswers(after));
+    }
+    answers.push(...this.#greetAdmitted(nowSeconds));
+    return { answers, notices, fleetCheckpoint: advanceFleetLog(this.#parts) };
+  }
+
+  /** A checkpoint of the fleet log that the broker kept: one that this store does not account for stops the signing of others. */
+  observe(fleetCheckpoint: Uint8Array): Notice[] {
+    try {
+      if (takeFleetCheckpoint(this.#parts, fleetCheckpoint)) return [];
+      const text =
+        'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does';
+      return [{ level: 'alarm', event: 'behind', device: '', text }];
+    } catch (error) {
+      if (!(error instanceof TlogError)) throw error;
+      return [{ level: 'warn', event: 'refused', device: '', code: error.code, text: error.message }];
+    }
+  }
+
+  close(nowSeconds: number): void {
+    this.#refusals.flush(nowSeconds);
+    this.#parts.store.close();
+  }
+
+  #enrol(message: Message, nowSeconds: number): Received {
+    try {
+      checkDevice(message.device);
+      const received = enrol(this.#parts, message.device, message.bytes, nowSeconds);
+      for (const { event, origin } of received.notices)
+        if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
+      return received;
+    } catch (error) {
+      return { answers: [], notices: [this.#refuse(message, error, nowSeconds)] };
+    }
+  }
+
+  /** A segment or checkpoint: the log whose latest receipt is the answer, if one is due. */
+  #take(message: Message, nowSeconds: number, notices: Notice[]): LogRow | undefined {
+    let log: LogRow | undefined;
+    try {
+      checkDevice(message.device);
+      if (message.kind === 'checkpoint') {
+        log = findLog(this.#parts, originOf(message.bytes), message.device); // Step 2
+        return this.#checkpoint(message, log, nowSeconds, notices) ? this.#parts.store.logs.byNumber(log.number) : undefined;
+      }
+      const segment = decodeSegment(message.bytes, this.#parts.inflate); // Step 1
+      log = findLog(this.#parts, originOf(segment.checkpoint), message.device); // Step 2
+      return this.#segment(message, segment, log, nowSeconds, notices);
+    } catch (error) {
+      notices.push(this.#refuse(message, error, nowSeconds, log));
+      const isAnswered = error instanceof TlogError && ANSWERED.includes(error.code);
+      return isAnswered && log !== undefined ? this.#parts.store.logs.byNumber(log.number) : undefined;
+    }
+  }
+
+  #segment(message: Message, segment: SignedSegment, log: LogRow, nowSeconds: number, notices: Notice[]): LogRow {
+    try {
+      const taken = takeSegment(this.#parts, log, segment, nowSeconds); // Steps 3 to 11
+      if (taken.kind === 'early') this.#early.hold(log.number, segment.start, message.bytes, nowSeconds);
+      if (taken.kind !== 'extended') return taken.row;
+      const { row, forks } = taken;
+      const { device, origin, size } = row;
+      notices.push({ level: 'info', event: 'extended', device, origin, text: `${origin} has ${size} entries` });
+      for (const fork of forks) notices.push(forked(row, fork.size));
+      return row;
+    } catch (error) {
+      if (error instanceof TlogError) this.#keepCheckpoint(segment, log, error.code, nowSeconds, notices);
+      throw error;
+    }
+  }
+
+  /** Of a segment that was refused after its checkpoint turned out to be the identity key's. */
+  #keepCheckpoint({ checkpoint }: SignedSegment, log: LogRow, code: Code, nowSeconds: number, notices: Notice[]): void {
+    if (code === 'signature') return;
+    const signed = verifySigned(this.#parts, log, checkpoint);
+    if (code === 'fork') takeFork(this.#parts, log, signed, nowSeconds);
+    else if (takeSigned(this.#parts, log, signed, nowSeconds) === 'fork') notices.push(forked(log, signed.size));
+  }
+
+  /** Step 5 for a note alone. Whether it is answered. */
+  #checkpoint({ bytes }: Message, log: LogRow, nowSeconds: number, notices: Notice[]): boolean {
+    const { device, origin } = log;
+    const signed = verifySigned(this.#parts, log, bytes); // Step 3
+    const meaning = takeSigned(this.#parts, log, signed, nowSeconds);
+    if (meaning === 'fork') {
+      throw new TlogError(
+        'fork',
+        `checkpoint: expected the root held at ${signed.size}, got another that the identity key signed too`,
+      );
+    }
+    if (meaning === 'behind') {
+      const text = `${origin}: a receipt of ours covers ${signed.size} entries, ${log.size} are held: data was lost, and no checkpoint of the fleet log is signed until the device has sent it again`;
+      notices.push({ level: 'alarm', event: 'behind', device, origin, text });
+    }
+    return meaning === 'covered';
+  }
+
+  /** Takes segments that waited for what the log has now; the log as it is after them. */
+  #takeEarly(log: LogRow, nowSeconds: number, notices: Notice[]): LogRow {
+    let row = log;
+    for (
+      let bytes = this.#early.take(row.number, row.size);
+      bytes !== undefined;
+      bytes = this.#early.take(row.number, row.size)
+    ) {
+      row = this.#take({ kind: 'segment', device: row.device, bytes }, nowSeconds, notices) ?? row;
+    }
+    return row;
+  }
+
+  /** Says hello back to devices that somebody else admitted meanwhile: an operator, another collector. */
+  #greetAdmitted(nowSeconds: number): Answer[] {
+    const { store } = this.#parts;
+    const answers: Answer[] = [];
+    const count = store.fleet.leafCount();
+    for (const number of store.fleet.admittedFrom(this.#seenLeaves)) {
+      const row = store.logs.byNumber(number);
+      if (row !== undefined && !this.#admitted.has(row.origin)) answers.push(...greet(this.#parts, row.origin, nowSeconds));
+    }
+    this.#seenLeaves = count;
+    this.#admitted.clear();
+    return answers;
+  }
+
+  /** Counted and told; whatever is no refusal goes through. */
+  #refuse({ device, kind, bytes }: Message, error: unknown, nowSeconds: number, log?: LogRow): Notice {
+    if (!(error instanceof TlogError)) throw error;
+    const { code, message: reason } = error;
+    this.#refusals.add({ device, kind, code, reason, bytes }, nowSeconds);
+    const level = ALARMING.includes(code) ? 'alarm' : 'warn';
+    const origin = log === undefined ? {} : { origin: log.origin };
+    const event = code === 'fork' ? 'fork' : 'refused';
+    return { level, event, device, ...origin, code, text: `${kind} of ${device}: ${reason}` };
+  }
+}
+
+function originOf(note: Uint8Array): string {
+  return parseCheckpointText(parseNote(note).text).origin;
+}
+
+function forked({ device, origin }: LogRow, size: number): Notice {
+  return {
+    level: 'alarm',
+    event: 'fork',
+    device,
+    origin,
+    code: 'fork',
+    text: `${origin}: its identity key signed two roots at ${size}`,
+  };
+}

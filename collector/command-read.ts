@@ -1,0 +1,144 @@
+import type { Command } from 'commander';
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { formatTime } from '../program/clock.ts';
+import { printResult } from '../program/command.ts';
+import { createFileDurably } from '../program/durable-file.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { describeFindings } from '../program/finding.ts';
+import { native } from '../program/native.ts';
+import { startProgress } from '../program/progress.ts';
+import { visible } from '../program/visible.ts';
+import { encodeBase64 } from '../tlog/bytes.ts';
+import { formatEvidence } from '../tlog/evidence.ts';
+import { loadConfig, reading, type Context } from './context.ts';
+import { exportLog } from './export.ts';
+import { makeEvidence } from './proof.ts';
+import type { LogRow } from './row.ts';
+import type { Store } from './store.ts';
+import { verifyStore } from './verify-store.ts';
+
+const FILE_MODE = 0o644;
+const MICROSECONDS = 1_000_000;
+
+export async function verify(_: object, command: Command, context: Context): Promise<void> {
+  const { terminal, nowMs } = context;
+  const { values } = loadConfig(command, context);
+  await reading(values, (store) => {
+    const total = store.logs.all().reduce((sum, { size }) => sum + size, 0);
+    const progress = startProgress({ stream: terminal.stderr, label: 'verify', unit: 'entries', total, nowMs });
+    const { ok, json, text } = describeFindings(
+      verifyStore(native, store, (done) => {
+        progress.update(done);
+      }),
+    );
+    progress.end();
+    if (!ok) terminal.exitCode = EXIT.tampered;
+    printResult(terminal, command, { json, text });
+  });
+}
+
+/** Forks, checkpoints that wait to be compared, and what was refused. */
+export async function evidence(_: object, command: Command, context: Context): Promise<void> {
+  const { values } = loadConfig(command, context);
+  await reading(values, (store) => {
+    const origins = new Map(store.logs.all().map(({ number, origin }) => [number, origin]));
+    const originOf = (log: number): string => origins.get(log) ?? `log ${log}`;
+    const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    const forks = store.evidence.forks().map(({ log, size, note, heldNote, time }) => {
+      return { origin: originOf(log), size, found: seconds(time), note: text(note), held_note: text(heldNote) };
+    });
+    const claims = store.evidence.claims().map(({ log, size, note, cosigned }) => {
+      return { origin: originOf(log), size, note: text(note), lost: cosigned === 1 };
+    });
+    const samples = store.evidence.samples().map(({ time, bytes, ...sample }) => {
+      return { ...sample, time: seconds(time), bytes: encodeBase64(bytes) };
+    });
+    const refusals = store.evidence.refusals().map(({ firstTime, lastTime, ...refusal }) => {
+      return { ...refusal, first: seconds(firstTime), last: seconds(lastTime) };
+    });
+    const lines = [
+      ...forks.map(
+        ({ origin, size, found }) => `FORK     ${origin}: two signed roots at ${size}, found ${found}; both notes with --json`,
+      ),
+      ...claims.map(({ origin, size, lost }) => {
+        return lost
+          ? `LOST     ${origin}: we gave a receipt for ${size} entries`
+          : `WAITING  ${origin}: a checkpoint of ${size} entries`;
+      }),
+      ...refusals.map(({ device, kind, code, count, last }) => {
+        const newest = samples.findLast((sample) => sample.device === device && sample.kind === kind && sample.code === code);
+        const reason = newest === undefined ? '' : `: ${visible(newest.reason)}`;
+        return `refused  ${device === '' ? '(devices never admitted)' : device} ${kind} ${code}, ${count} times, last ${last}${reason}`;
+      }),
+    ];
+    printResult(context.terminal, command, {
+      json: { forks, claims, refusals, samples },
+      text: lines.length === 0 ? 'no forks, nothing was refused' : lines.join('\n'),
+    });
+  });
+}
+
+export async function prove(
+  origin: string,
+  index: number,
+  options: { out?: string },
+  command: Command,
+  context: Context,
+): Promise<void> {
+  const { values } = loadConfig(command, context);
+  const file = await reading(values, (store) => formatEvidence(makeEvidence(native, store, findLog(store, origin), index)));
+  if (options.out === undefined) {
+    context.terminal.stdout.write(file);
+    return;
+  }
+  createFileDurably(options.out, file, { mode: FILE_MODE });
+  printResult(context.terminal, command, {
+    json: { file: options.out, bytes: file.length },
+    text: `${options.out}: evidence of entry ${index}, ${file.length} bytes; check it with tallystick-audit evidence`,
+  });
+}
+
+export async function exportAll(
+  file: string | undefined,
+  options: { log?: string },
+  command: Command,
+  context: Context,
+): Promise<void> {
+  const { terminal, nowMs } = context;
+  const { values } = loadConfig(command, context);
+  await reading(values, async (store) => {
+    const logs = options.log === undefined ? store.logs.all() : [findLog(store, options.log)];
+    const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
+    const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
+    let bytes = 0;
+    for (const row of logs) {
+      for (const record of exportLog(native, store, row)) {
+        bytes += record.length;
+        if (!output.write(record)) await once(output, 'drain');
+        progress.update(bytes);
+      }
+    }
+    progress.end();
+    if (file === undefined) return;
+    output.end();
+    await once(output, 'close');
+    printResult(terminal, command, {
+      json: { file, bytes, logs: logs.map(({ origin }) => origin) },
+      text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
+    });
+  });
+}
+
+function findLog(store: Store, origin: string): LogRow {
+  const row = store.logs.byOrigin(origin);
+  if (row !== undefined) return row;
+  const all = store.logs.all();
+  throw new Failure(EXIT.error, `log ${origin}: expected one of the ${all.length} that are held, got another`, {
+    hint: 'tallystick-collector devices lists them',
+  });
+}
+
+function seconds(time: number): string {
+  return formatTime(time * MICROSECONDS).replace('.000000', '');
+}

@@ -1,0 +1,121 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { createProgram } from '../program/command.ts';
+import { withConfig } from '../program/config-command.ts';
+import { devicesApprove, devicesList, devicesRetire, tokenCreate, tokenList, tokenRevoke } from './command-devices.ts';
+import { entries } from './command-entries.ts';
+import { configCheck, configInit, configShow, initCollector } from './command-init.ts';
+import { evidence, exportAll, prove, verify } from './command-read.ts';
+import { DEFAULT_CONFIG_PATH } from './config.ts';
+import type { Context } from './context.ts';
+
+function parseCount(word: string): number {
+  const count = Number(word);
+  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count)) return count;
+  throw new InvalidArgumentError('expected a number from 0');
+}
+
+function parseUses(word: string): number {
+  const count = parseCount(word);
+  if (count >= 1 && count <= 1_000_000) return count;
+  throw new InvalidArgumentError('expected a number from 1 to 1000000');
+}
+
+function withFleet(command: Command): Command {
+  return command.requiredOption('--fleet <name>', 'the fleet, first part of the names of its logs and keys');
+}
+
+/** The command line of tallystick-collector. */
+export function collectorProgram(context: Context): Command {
+  /** An action with what it needs from the process behind the arguments that commander gives. */
+  const withContext =
+    <Args extends unknown[]>(action: (...args: [...Args, Context]) => void | Promise<void>) =>
+    (...args: Args): void | Promise<void> =>
+      action(...args, context);
+
+  const program = withConfig(
+    createProgram(
+      'tallystick-collector',
+      'Holds the other half of a fleet’s logs: verifies, stores and gives receipts.',
+      context.terminal,
+    ),
+    DEFAULT_CONFIG_PATH,
+  );
+
+  withFleet(program.command('init'))
+    .description('make keys, store and configuration; print the lines of a trust file')
+    .option('--user <name>', 'who gets the files; by default the user "tallystick" if root runs this')
+    .action(withContext(initCollector));
+
+  const devices = program.command('devices').description('who is admitted, who waits');
+  devices.command('list', { isDefault: true }).description('all, with fingerprints and states').action(withContext(devicesList));
+  devices
+    .command('approve')
+    .description('admit a device after comparing the fingerprint that both sides show')
+    .argument('<device...>', 'fingerprint, at least its first 16 digits, or origin')
+    .action(withContext(devicesApprove));
+  devices
+    .command('retire')
+    .description('take nothing more of it; what is held stays')
+    .argument('<device...>', 'fingerprint or origin')
+    .option('--reason <text>', 'told to the device', 'retired by an operator')
+    .action(withContext(devicesRetire));
+
+  const token = program.command('token').description('tokens that admit devices without an operator');
+  token
+    .command('create')
+    .description('make one and print it, once')
+    .option('--device <name>', 'for this device, once')
+    .option('--count <n>', 'for so many devices of any name (default: 1)', parseUses)
+    .action(withContext(tokenCreate));
+  token.command('list', { isDefault: true }).description('all, and what is left of them').action(withContext(tokenList));
+  token
+    .command('revoke')
+    .description('admit nobody by it any more')
+    .argument('<number>', 'as the list shows it', parseCount)
+    .action(withContext(tokenRevoke));
+
+  program
+    .command('entries')
+    .description('the entries of the fleet in their merged order')
+    .option('--device <name>', 'of this device')
+    .option('--topic <filter>', 'whose topic an MQTT filter takes (+, #)')
+    .option('--source <name>', 'that this source heard; $agent: events of the agents')
+    .option('--from <time>', 'from this merged time on (RFC 3339)')
+    .option('--to <time>', 'before this merged time')
+    .option('--settled', 'only those that no earlier one can precede any more')
+    .option('--follow', 'wait for more')
+    .action(withContext(entries));
+  program.command('evidence').description('forks, and what was refused').action(withContext(evidence));
+  program
+    .command('proof')
+    .description('evidence of one entry, for tallystick-audit evidence')
+    .argument('<origin>', 'the log')
+    .argument('<index>', 'index of the entry', parseCount)
+    .option('--out <file>', 'where to; standard output if not given')
+    .action(withContext(prove));
+  program
+    .command('verify')
+    .description('recompute everything from its bytes: logs, receipts, fleet log; exit 3 if something does not fit')
+    .action(withContext(verify));
+  program
+    .command('export')
+    .description('entries, payloads, seals and receipts, for tallystick-audit replay')
+    .argument('[file]', 'where to; standard output if not given')
+    .option('--log <origin>', 'one log; all if not given')
+    .action(withContext(exportAll));
+
+  const config = program.command('config').description('check, make or show the configuration');
+  config
+    .command('check')
+    .description('exit 0 if it can be used; else 78 and what is wrong')
+    .option('--quiet', 'say nothing if it can be used')
+    .action(withContext(configCheck));
+  withFleet(config.command('init')).description('print one with every setting, unit and default').action(withContext(configInit));
+  config
+    .command('show')
+    .description('the settings in force')
+    .option('--effective', 'and where each was said')
+    .action(withContext(configShow));
+
+  return program;
+}

@@ -1,0 +1,49 @@
+import { equal } from '../tlog/bytes.ts';
+import { verifyFleetCheckpoint } from '../tlog/checkpoint.ts';
+import { leafHash } from '../tlog/hash.ts';
+import { Tree } from '../tlog/merkle.ts';
+import { STORED_LEVELS } from '../tlog/subtrees.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { joinHashes } from './log.ts';
+import type { Store } from './store.ts';
+import type { OnFault, PublicKeys } from './verify.ts';
+
+/** What was found in the fleet log. */
+export interface VerifiedFleet {
+  readonly leaves: number;
+  /** Covered by its newest checkpoint. */
+  readonly signed: number;
+}
+
+/**
+ * Recomputes the fleet log from its leaves: their hashes, the tree and its stored subtree hashes, the newest checkpoint. Whether the
+ * leaves are the admissions and receipts of the logs, `verifyLog` says.
+ */
+export function verifyFleetLog(suite: Suite, store: Store, keys: PublicKeys, onFault: OnFault): VerifiedFleet {
+  const row = store.fleet.row();
+  const tree = new Tree(suite);
+  let leaves = 0;
+  for (const { position, note, hash } of store.fleet.leaves()) {
+    if (position !== leaves) onFault(`leaf ${leaves}: expected next, got leaf ${position}: leaves are missing`);
+    if (!equal(leafHash(suite, note), hash))
+      onFault(`leaf ${position}: expected the hash of its note, got another: it was changed`);
+    leaves += 1;
+    if (tree.size === row.size) continue;
+    tree.append(hash, (level, at, subtree) => {
+      if (level % STORED_LEVELS !== 0) return;
+      const stored = store.fleet.storedSubtree(level, at);
+      if (stored === undefined || !equal(stored, subtree))
+        onFault(`subtree ${at} of level ${level}: expected the hash of its leaves`);
+    });
+    if (tree.size === row.signed && row.checkpoint !== null) checkCheckpoint(row.checkpoint, tree);
+  }
+  if (tree.size !== row.size) onFault(`tree: expected ${row.size} leaves, got ${tree.size}: the end is missing`);
+  if (!equal(joinHashes(tree.peaks), row.peaks)) onFault('tree: expected the row to say where it stands, got another state');
+  return { leaves, signed: row.signed };
+
+  function checkCheckpoint(note: Uint8Array, { size }: Tree): void {
+    const checkpoint = verifyFleetCheckpoint(suite, note, keys.log);
+    if (checkpoint.size !== size || !equal(checkpoint.root, tree.root()))
+      onFault(`checkpoint: expected the root at ${size}, got another`);
+  }
+}

@@ -1,0 +1,224 @@
+import { equal } from '../tlog/bytes.ts';
+import { verifyAdmission } from '../tlog/admission.ts';
+import { Reader } from '../tlog/cbor.ts';
+import { joinEntry, decodeEntry, readHeader, stemLeafHash } from '../tlog/entry.ts';
+import { TlogError } from '../tlog/error.ts';
+import { mergedTime } from '../tlog/merged-time.ts';
+import { Tree } from '../tlog/merkle.ts';
+import { logId, parseOrigin } from '../tlog/origin.ts';
+import { payloadHash } from '../tlog/payload.ts';
+import { parseReceipt, verifyReceipt } from '../tlog/receipt.ts';
+import { continueSeals, type SealState } from '../tlog/seal.ts';
+import { STORED_LEVELS } from '../tlog/subtrees.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { formatVkey, type CosignerKey, type NoteKey } from '../tlog/vkey.ts';
+import { joinHashes } from './log.ts';
+import type { EntryRow, LeafRow, LogRow, SealRow } from './row.ts';
+import { saltsOfSeal } from './salts.ts';
+import type { Store } from './store.ts';
+
+/** Told of each thing that is wrong, of as many as there are. */
+export type OnFault = (fault: string) => void;
+
+/** The public keys that a store is of. */
+export interface PublicKeys {
+  readonly fleet: NoteKey;
+  readonly collector: CosignerKey;
+  readonly log: NoteKey;
+}
+
+/** What was found in a log. */
+export interface Verified {
+  readonly entries: number;
+  readonly payloads: number;
+  readonly seals: number;
+  readonly receipts: number;
+}
+
+/**
+ * Recomputes all of a log from its bytes: the admission, each entry's payload-hash, leaf hash (the chain) and merged time, the tree and
+ * its stored subtree hashes, seals, receipts, and what its row says of where it stands. `onEntries` is told of progress.
+ */
+export function verifyLog(
+  { suite, store, keys }: { suite: Suite; store: Store; keys: PublicKeys },
+  row: LogRow,
+  onFault: OnFault,
+  onEntries: (done: number) => void,
+): Verified {
+  const walk = new Walk(suite, store, keys, row, onFault);
+  let seals = 0;
+  for (const seal of store.logs.seals(row.number)) {
+    walk.epoch(seal);
+    onEntries(walk.size);
+    seals += 1;
+  }
+  walk.end();
+  return { entries: walk.size, payloads: walk.payloads, seals, receipts: walk.receipts };
+}
+
+class Walk {
+  readonly #suite: Suite;
+  readonly #store: Store;
+  readonly #keys: PublicKeys;
+  readonly #row: LogRow;
+  readonly #onFault: OnFault;
+  readonly #tree: Tree;
+  readonly #identity: NoteKey | undefined;
+  readonly #receipts: Iterator<LeafRow, void>;
+  #head: Uint8Array = new Uint8Array(32);
+  #state: SealState;
+  #mergedTime = 0;
+  #time = 0;
+  /** The receipt that covers the entries at hand. */
+  #receipt: LeafRow | undefined;
+  payloads = 0;
+  receipts = 0;
+
+  constructor(suite: Suite, store: Store, keys: PublicKeys, row: LogRow, onFault: OnFault) {
+    this.#suite = suite;
+    this.#store = store;
+    this.#keys = keys;
+    this.#row = row;
+    this.#onFault = onFault;
+    this.#tree = new Tree(suite);
+    this.#receipts = store.fleet.receipts(row.number);
+    this.#receipt = this.#nextReceipt();
+    this.#state = { logId: this.#head, k: 0, size: 0, publicKey: new Uint8Array(32) };
+    this.#identity = this.#admission();
+  }
+
+  get size(): number {
+    return this.#tree.size;
+  }
+
+  epoch(seal: SealRow): void {
+    const start = this.#tree.size;
+    const saltAt = saltsOfSeal(this.#suite, seal);
+    for (const entry of this.#store.logs.entries(this.#row.number, start, seal.size))
+      this.#entry(entry, saltAt(entry.index - start));
+    if (this.#tree.size !== seal.size) {
+      this.#onFault(`seal ${seal.k}: expected the ${seal.size} entries it covers, got ${this.#tree.size}`);
+    }
+    this.#try(`seal ${seal.k}`, () => {
+      this.#state = continueSeals(this.#suite, this.#state, { ...seal, logId: this.#state.logId }, this.#tree.root());
+    });
+    // Goes on behind it, so that one bad seal is not reported as thousands.
+    this.#state = { logId: this.#state.logId, k: seal.k + 1, size: seal.size, publicKey: seal.nextPublicKey };
+    if (this.#receipt?.size === this.#tree.size) this.#takeReceipt(this.#receipt);
+  }
+
+  end(): void {
+    const { origin, size, peaks, head, k, sealKey, mergedTime, time, receipt } = this.#row;
+    if (this.#store.logs.entry(this.#row.number, this.#tree.size) !== undefined) {
+      this.#onFault(`entry ${this.#tree.size}: expected a seal that covers it, got none`);
+    }
+    for (let row = this.#receipt; row !== undefined; row = this.#nextReceipt()) {
+      this.#onFault(`receipt at ${row.size}: expected a seal of that size, got ${this.#tree.size} entries`);
+    }
+    const stands =
+      size === this.#tree.size &&
+      equal(peaks, joinHashes(this.#tree.peaks)) &&
+      equal(head, this.#head) &&
+      k === this.#state.k &&
+      equal(sealKey, this.#state.publicKey) &&
+      mergedTime === this.#mergedTime;
+    if (!stands)
+      this.#onFault(
+        `${origin}: expected the row to say where the log stands, at ${this.#tree.size}, got ${size} or another state`,
+      );
+    if (time < this.#time) this.#onFault(`${origin}: expected a newest time of at least ${this.#time}, got ${time}`);
+    if (receipt !== null) this.#newest(receipt);
+  }
+
+  #admission(): NoteKey | undefined {
+    const { origin, device, vkey, admission, number } = this.#row;
+    return this.#try('admission', () => {
+      const { identity, sealKey } = verifyAdmission(this.#suite, admission, this.#keys.fleet);
+      const isOfRow = identity.name === origin && formatVkey(identity) === vkey && parseOrigin(origin).device === device;
+      if (!isOfRow) this.#onFault(`admission: expected that of ${origin}, got ${identity.name}`);
+      const leaf = this.#store.fleet.admissionOf(number);
+      if (leaf === undefined || !equal(leaf.note, admission))
+        this.#onFault('admission: expected it in the fleet log, got none there');
+      this.#head = logId(this.#suite, identity);
+      this.#state = { logId: this.#head, k: 0, size: 0, publicKey: sealKey };
+      return identity;
+    });
+  }
+
+  #entry({ index, mergedTime: merged, stem, payloadHash: hash, leaf, payload }: EntryRow, salt: Uint8Array): void {
+    if (index !== this.#tree.size)
+      this.#onFault(`entry ${this.#tree.size}: expected next, got entry ${index}: entries are missing`);
+    if (payload !== null) this.payloads += 1;
+    if (payload !== null && !equal(payloadHash(this.#suite, payload, salt), hash)) {
+      this.#onFault(`entry ${index}: expected the payload that it commits to, got another: it was changed`);
+    }
+    if (!equal(stemLeafHash(this.#suite, this.#head, stem, hash), leaf)) this.#changed(index, stem, hash);
+    this.#try(`entry ${index}`, () => {
+      const { time } = readHeader(new Reader(stem));
+      this.#mergedTime = mergedTime(time, this.#mergedTime, this.#receipt?.time ?? 0);
+      if (merged !== this.#mergedTime)
+        this.#onFault(`entry ${index}: expected the merged time ${this.#mergedTime}, got ${merged}`);
+    });
+    this.#tree.append(leaf, this.#onSubtree);
+    this.#head = leaf;
+  }
+
+  #changed(index: number, stem: Uint8Array, hash: Uint8Array): void {
+    this.#try(`entry ${index}`, () => {
+      decodeEntry(joinEntry(stem, hash));
+      this.#onFault(`entry ${index}: expected an entry that hashes to its leaf hash, got another: it was changed`);
+    });
+  }
+
+  #takeReceipt({ size, time, note }: LeafRow): void {
+    this.#try(`receipt at ${size}`, () => {
+      this.#checkReceipt(note, size, time);
+      if (time < this.#time) this.#onFault(`receipt at ${size}: expected a time of at least ${this.#time}, got ${time}`);
+      this.#time = time;
+    });
+    this.receipts += 1;
+    this.#receipt = this.#nextReceipt();
+  }
+
+  /** The newest receipt may be a later cosignature than the one that is a leaf, of the same checkpoint. */
+  #newest(note: Uint8Array): void {
+    this.#try('newest receipt', () => {
+      this.#checkReceipt(note, this.#tree.size, parseReceipt(note).time);
+      if (parseReceipt(note).time > this.#row.time) this.#onFault('newest receipt: expected no later time than the row says');
+    });
+  }
+
+  #checkReceipt(note: Uint8Array, size: number, time: number): void {
+    if (this.#identity === undefined) return;
+    const receipt = verifyReceipt(this.#suite, note, { identity: this.#identity, collector: this.#keys.collector });
+    if (receipt.size !== size || receipt.time !== time || !equal(receipt.root, this.#tree.root())) {
+      this.#onFault(`receipt at ${size}: expected one of size, time and root there, got another`);
+    }
+  }
+
+  readonly #onSubtree = (level: number, position: number, hash: Uint8Array): void => {
+    if (level % STORED_LEVELS !== 0) return;
+    const stored = this.#store.logs.storedSubtree(this.#row.number, level, position);
+    if (stored === undefined || !equal(stored, hash)) {
+      this.#onFault(
+        `subtree ${position} of level ${level}: expected the hash of its leaves, got ${stored === undefined ? 'none' : 'another'}`,
+      );
+    }
+  };
+
+  #nextReceipt(): LeafRow | undefined {
+    const next = this.#receipts.next();
+    return next.done === true ? undefined : next.value;
+  }
+
+  /** What bytes are refused for is a fault. */
+  #try<T>(thing: string, check: () => T): T | undefined {
+    try {
+      return check();
+    } catch (error) {
+      if (!(error instanceof TlogError)) throw error;
+      this.#onFault(`${thing}: ${error.message}`);
+      return undefined;
+    }
+  }
+}

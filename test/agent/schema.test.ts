@@ -1,0 +1,167 @@
+import type Database from 'better-sqlite3';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { LOG_STRIDE, MAX_LOGS, SCHEMA, STATEMENTS } from '../../agent/schema.ts';
+import { Store } from '../../agent/store.ts';
+import { connectionOf, messages, newDevice, temporaryFolder } from './device.ts';
+
+const HASH = `x'${'00'.repeat(32)}'`;
+/** The salts of ten entries, and of nine. */
+const TEN = `zeroblob(160)`;
+const NINE = `zeroblob(144)`;
+const SHED_0_TO_4 = 'INSERT INTO shed VALUES (0, 4, 25)';
+const SHED_10_TO_20 = 'INSERT INTO shed VALUES (10, 20, 25)';
+
+const LOG = 'a log is never changed';
+const ENTRY = 'an entry is never changed';
+const UNRECEIPTED = 'an entry that no receipt covers is never deleted';
+const EPOCH = 'an epoch is never changed';
+
+let store: Buffer | undefined;
+
+/** Two generations: the first with 30 entries under 3 seals and a receipt of 10, the second with 5 and a receipt of 3. */
+function prepared(): Database.Database {
+  store ??= makeStore();
+  const path = join(temporaryFolder(), 'log.db');
+  writeFileSync(path, store);
+  return connectionOf(() => Store.open(path));
+}
+
+function makeStore(): Buffer {
+  const device = newDevice();
+  device.with((writer) => writer.append(messages(30)), { entries: 10, bytes: 65_536 });
+  device.receive(10);
+  device.with((writer) => {
+    writer.continueAs('a test says so', 30);
+    writer.append(messages(4));
+    writer.log.seal();
+  });
+  device.receive(3);
+  return readFileSync(device.paths.store);
+}
+
+/** Before a change is tried, these are made. */
+type Row = [name: string, change: string, outcome: string, ...before: string[]];
+
+const OF_LOG: Row[] = [
+  ['its number', 'UPDATE log SET number = 7 WHERE number = 1', LOG],
+  ['its origin', "UPDATE log SET origin = 'a/b/c'", LOG],
+  ['its public key', "UPDATE log SET vkey = 'x'", LOG],
+  ['its enrolment', "UPDATE log SET enrolment = x'00'", LOG],
+  ['its admission', "UPDATE log SET admission = x'00'", 'allowed'],
+  ['that it is closed', "UPDATE log SET closed = 'x', undelivered = 3 WHERE number = 1", 'allowed'],
+  ['that it is closed, but not from where on', "UPDATE log SET closed = 'x' WHERE number = 1", 'CHECK constraint failed'],
+  ['why it was closed', "UPDATE log SET closed = 'x' WHERE number = 0", LOG],
+  ['that it was closed', 'UPDATE log SET closed = NULL, undelivered = NULL WHERE number = 0', LOG],
+  ['from where on it was closed', 'UPDATE log SET undelivered = 29 WHERE number = 0', LOG],
+  ['all of it', 'DELETE FROM log', 'a log is never deleted'],
+  ['all of it, by REPLACE', "REPLACE INTO log VALUES (1, 'a', 'b', x'00', NULL, NULL, NULL)", 'a log is never deleted'],
+  ['one more than ids have room for', `INSERT INTO log VALUES (${MAX_LOGS}, 'a', 'b', x'00', NULL, NULL, NULL)`, 'CHECK constraint failed'],
+];
+
+const OF_ENTRY: Row[] = [
+  ['its index', 'UPDATE entry SET id = 99 WHERE id = 5', ENTRY],
+  ['its stem', "UPDATE entry SET stem = x'00' WHERE id = 5", ENTRY],
+  ['its leaf hash', `UPDATE entry SET leaf = ${HASH} WHERE id = 5`, ENTRY],
+  ['its payload', "UPDATE entry SET payload = x'00' WHERE id = 2", ENTRY, SHED_0_TO_4],
+  ['its payload erased', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 2`, ENTRY],
+  ['its payload erased, below a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 9`, ENTRY, SHED_10_TO_20],
+  ['its payload erased, first of a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 10`, 'allowed', SHED_10_TO_20],
+  ['its payload erased, last of a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 19`, 'allowed', SHED_10_TO_20],
+  ['its payload erased, above a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 20`, ENTRY, SHED_10_TO_20],
+  ['its payload erased and its stem', `UPDATE entry SET payload = NULL, payload_hash = ${HASH}, stem = x'00' WHERE id = 2`, ENTRY, SHED_0_TO_4],
+  ['its payload erased without a hash', 'UPDATE entry SET payload = NULL WHERE id = 2', 'CHECK constraint failed', SHED_0_TO_4],
+  ['its payload erased with a short hash', "UPDATE entry SET payload = NULL, payload_hash = x'00' WHERE id = 2", 'CHECK constraint failed', SHED_0_TO_4],
+  [
+    'the hash in place of its payload',
+    `UPDATE entry SET payload_hash = x'${'11'.repeat(32)}' WHERE id = 2`,
+    ENTRY,
+    SHED_0_TO_4,
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 2`,
+  ],
+  ['all of it, below a receipt', 'DELETE FROM entry WHERE id <= 9', 'allowed'],
+  ['all of it, first above the receipt', 'DELETE FROM entry WHERE id = 10', UNRECEIPTED],
+  ['all of it, below the receipt of the next log', `DELETE FROM entry WHERE id = ${LOG_STRIDE + 2}`, 'allowed'],
+  ['all of it, above the receipt of the next log', `DELETE FROM entry WHERE id = ${LOG_STRIDE + 3}`, UNRECEIPTED],
+  ['every row', 'DELETE FROM entry', UNRECEIPTED],
+  ['all of it, by REPLACE', `REPLACE INTO entry VALUES (12, x'00', x'00', NULL, ${HASH})`, UNRECEIPTED],
+  ['all of it, by UPDATE OR REPLACE', 'UPDATE OR REPLACE entry SET id = 12 WHERE id = 13', ENTRY],
+  ['all of it, by an upsert', `INSERT INTO entry VALUES (12, x'00', x'00', NULL, ${HASH}) ON CONFLICT DO UPDATE SET stem = x'00'`, ENTRY],
+  ['none, one is added with neither payload nor hash', `INSERT INTO entry VALUES (30, x'00', NULL, NULL, ${HASH})`, 'CHECK constraint failed'],
+  ['none, one is added with both', `INSERT INTO entry VALUES (30, x'00', x'00', ${HASH}, ${HASH})`, 'CHECK constraint failed'],
+  ['none, one is added with a short leaf hash', "INSERT INTO entry VALUES (30, x'00', x'00', NULL, x'00')", 'CHECK constraint failed'],
+  ['none, one is added as text', `INSERT INTO entry VALUES (30, 'stem', x'00', NULL, ${HASH})`, 'cannot store TEXT value in BLOB column'],
+];
+
+const OF_EPOCH: Row[] = [
+  ['its salt-key', `UPDATE epoch SET salt_key = ${HASH} WHERE id = 1`, EPOCH, SHED_10_TO_20],
+  ['its salt-key erased', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 1`, EPOCH],
+  ['its salt-key erased, of what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 1`, 'allowed', SHED_10_TO_20],
+  ['its salt-key erased, of the epoch before what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 0`, EPOCH, SHED_10_TO_20],
+  ['its salt-key erased, of the epoch after what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 2`, EPOCH, SHED_10_TO_20],
+  ['its salt-key erased, of the epoch that is open', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 3`, EPOCH, 'INSERT INTO shed VALUES (0, 90, 25)'],
+  ['its salt-key erased, of another log', `UPDATE epoch SET salt_key = NULL, salts = zeroblob(80) WHERE id = ${LOG_STRIDE}`, EPOCH, SHED_0_TO_4],
+  ['its salt-key erased, a salt too few', `UPDATE epoch SET salt_key = NULL, salts = ${NINE} WHERE id = 1`, EPOCH, SHED_10_TO_20],
+  ['its salt-key erased, without salts', 'UPDATE epoch SET salt_key = NULL WHERE id = 1', EPOCH, SHED_10_TO_20],
+  ['its beginning', `UPDATE epoch SET start = 11, salt_key = NULL, salts = ${TEN} WHERE id = 1`, EPOCH, SHED_10_TO_20],
+  ['more of its salts erased', `UPDATE epoch SET salts = ${TEN} WHERE id = 1`, 'allowed', SHED_10_TO_20, 'UPDATE epoch SET salt_key = NULL, salts = randomblob(160) WHERE id = 1'],
+  ['all of it', 'DELETE FROM epoch WHERE id = 0', 'an epoch is never deleted'],
+  ['all of it, by REPLACE', `REPLACE INTO epoch VALUES (0, 0, ${HASH}, NULL)`, 'an epoch is never deleted'],
+];
+
+const OF_OTHERS: Row[] = [
+  ['a subtree hash', `UPDATE subtree SET hash = ${HASH}`, 'a subtree hash is never changed', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
+  ['a subtree hash, deleted', 'DELETE FROM subtree', 'a subtree hash is never deleted', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
+  ['a subtree hash, by REPLACE', `REPLACE INTO subtree VALUES (0, 8, 0, ${HASH})`, 'a subtree hash is never deleted', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
+  ['a seal', 'UPDATE seal SET size = 11 WHERE id = 0', 'a seal is never changed'],
+  ['a seal, deleted', 'DELETE FROM seal WHERE id = 2', 'a seal is never deleted'],
+  ['a seal, by REPLACE', 'REPLACE INTO seal SELECT 0, size, root, public_key, next_public_key, signature FROM seal WHERE id = 1', 'a seal is never deleted'],
+  ['a receipt', 'UPDATE receipt SET time = 0', 'a receipt is never changed'],
+  ['a receipt, deleted', 'DELETE FROM receipt', 'a receipt is never deleted'],
+  ['a shed range', 'UPDATE shed SET end_id = 30', 'a shed range is never changed', SHED_0_TO_4],
+  ['a shed range, deleted', 'DELETE FROM shed', 'a shed range is never deleted', SHED_0_TO_4],
+  ['a shed range, by REPLACE', 'REPLACE INTO shed VALUES (0, 30, 25)', 'a shed range is never deleted', SHED_0_TO_4],
+  ['a shed range that no entry records', 'INSERT INTO shed VALUES (0, 4, 77)', 'a shed range is recorded by an entry'],
+  ['a shed range of nothing', 'INSERT INTO shed VALUES (4, 4, 25)', 'CHECK constraint failed'],
+];
+
+describe.each([
+  ['of a log', OF_LOG],
+  ['of an entry', OF_ENTRY],
+  ['of an epoch', OF_EPOCH],
+  ['of what else is kept:', OF_OTHERS],
+])('what can be changed %s', (_, rows) => {
+  test.each(rows)('%s', (_name, change, outcome, ...before) => {
+    const db = prepared();
+    for (const statement of before) db.exec(statement);
+    const tables = (): unknown[] => ['log', 'entry', 'epoch', 'seal', 'subtree', 'receipt', 'shed'].map((name) => db.prepare(`SELECT * FROM ${name}`).all());
+    const was = tables();
+    if (outcome === 'allowed') {
+      db.exec(change);
+      expect(tables()).not.toEqual(was);
+    } else {
+      expect(() => db.exec(change)).toThrow(outcome);
+      expect(tables()).toEqual(was);
+    }
+    db.close();
+  });
+});
+
+describe('the statements', () => {
+  test('are what SQLite keeps of them', () => {
+    const device = newDevice();
+    const kept = device.read((rows) => rows.schema());
+    expect(new Map([...kept].sort())).toEqual(new Map([...STATEMENTS].sort()));
+  });
+
+  test('make every table STRICT, and forbid changes and deletions of each', () => {
+    const tables = [...SCHEMA.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, name]) => name ?? '');
+    expect(tables).toHaveLength(7);
+    for (const table of tables) {
+      expect(STATEMENTS.get(table)).toMatch(/\) STRICT(, WITHOUT ROWID)?$/);
+      expect(STATEMENTS.has(`${table}_update`)).toBe(true);
+      expect(STATEMENTS.has(`${table}_delete`)).toBe(true);
+    }
+  });
+});
