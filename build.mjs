@@ -6,6 +6,7 @@ import { build } from 'esbuild';
 const programs = {
   'tallystick-agent': 'agent/main.ts',
   'tallystick-audit': 'auditor/main.ts',
+  'tallystick-collector': 'collector/main.ts',
 };
 
 const extras = {

@@ -1,4 +1,4 @@
-import { backoffMs, pause } from './backoff.ts';
+import { backoffMs, pause } from '../program/backoff.ts';
 import type { Capture, CaptureParts } from './capture.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';
 import { MqttSession, type MqttSource, type SessionEnd } from './mqtt-session.ts';
@@ -42,6 +42,7 @@ export class MqttCapture implements Capture {
   }
 
   async close(): Promise<void> {
+    this.#stopping.abort();
     await this.#session?.close();
     await this.#done;
   }

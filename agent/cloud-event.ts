@@ -1,6 +1,6 @@
 import { decodeBase64, decodeUtf8, encodeUtf8 } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
-import { sourceOfElements, sourceOfMembers } from './json-source.ts';
+import { checkOnce, sourceOfElements, sourceOfMembers } from './json-source.ts';
 
 /** A CloudEvent (1.0) as a message without its source: its subject is the topic, its `datacontenttype` the `content-type`. */
 export interface CloudEvent {
@@ -23,10 +23,10 @@ const HEADER = 'ce-';
  */
 export function parseCloudEvent(text: string): CloudEvent {
   const value = parse(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('event: expected a JSON object, got another value');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('event: expected a JSON object, got another value');
   const members = sourceOfMembers(text);
-  const repeated = members.find(({ name }, i) => members.findIndex((other) => other.name === name) !== i);
-  if (repeated !== undefined) throw new Error(`event: expected ${shown(repeated.name)} once, got it more than once`);
+  checkOnce(members);
   const { data, data_base64: base64, ...context } = value as Record<string, unknown>;
   const { topic, attributes, type } = readContext(Object.entries(context).flatMap(([name, of]) => toText(name, of)));
   const source = members.find(({ name }) => name === 'data')?.source;
@@ -59,7 +59,10 @@ export function parseCloudEventHeaders(
   if (context.some(([name]) => name === 'datacontenttype')) {
     throw new Error('ce-datacontenttype: expected it as Content-Type, got a header of its own');
   }
-  const { topic, attributes } = readContext([...context, ...(contentType === undefined ? [] : [['datacontenttype', contentType] as const])]);
+  const { topic, attributes } = readContext([
+    ...context,
+    ...(contentType === undefined ? [] : [['datacontenttype', contentType] as const]),
+  ]);
   return { topic, attributes };
 }
 
@@ -112,7 +115,9 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`expected JSON, got ${shown(text)} (${error instanceof Error ? error.message.slice(0, 120) : ''})`, { cause: error });
+    throw new Error(`expected JSON, got ${shown(text)} (${error instanceof Error ? error.message.slice(0, 120) : ''})`, {
+      cause: error,
+    });
   }
 }
 

@@ -3,15 +3,20 @@ import { createHash } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { printResult } from '../program/command.ts';
 import { native } from '../program/native.ts';
+import { createNotifier } from '../program/notify.ts';
 import { startProgress } from '../program/progress.ts';
 import { appendLines } from './append.ts';
+import { startCaptures } from './captures.ts';
 import { Clock } from './clock.ts';
 import { loadConfig, openWriter, type Context } from './context.ts';
-import { createLogger } from './logger.ts';
+import { createLogger } from '../program/logger.ts';
 import { freeBytes } from './retention.ts';
 import { run } from './run.ts';
+import { uplink } from './uplink.ts';
+import { uplinkOptions } from './uplink-config.ts';
 
 export async function runService(_: object, command: Command, context: Context): Promise<void> {
+  const { nowMs } = context;
   const { values, effective } = loadConfig(command, context);
   const logger = createLogger(context.terminal.stderr, values.log.level, context.env['JOURNAL_STREAM']);
   const signal = context.stopSignal();
@@ -21,6 +26,7 @@ export async function runService(_: object, command: Command, context: Context):
     logger.warn(text);
   });
   try {
+    const delivery = uplinkOptions(values, writer);
     await run({
       writer,
       clock,
@@ -35,6 +41,14 @@ export async function runService(_: object, command: Command, context: Context):
         whenFull: values.store.when_full,
       },
       freeBytes: () => freeBytes(values.store.directory),
+      startCaptures: (onFatal) =>
+        startCaptures({ suite: native, config: values, writer, clock, logger, nowMs, random: Math.random }, onFatal),
+      deliver: async () => {
+        if (delivery !== undefined) await uplink({ ...delivery, logger, signal, nowMs, random: Math.random });
+      },
+      notifier: createNotifier(context.env, (error) => {
+        logger.warn({ reason: error.message }, 'systemd could not be told');
+      }),
       configHash: createHash('sha256').update(JSON.stringify(effective())).digest('hex'),
     });
   } finally {

@@ -1,13 +1,17 @@
 import * as v from 'valibot';
+import { BROKER_URL, isBrokerUrl } from '../program/broker-socket.ts';
 import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
 import { integer, list, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
 import type { Value } from '../program/setting.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { native } from '../program/native.ts';
 import { MAX_SOURCE_BYTES } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
-import { checkDevice, checkFleet } from '../tlog/origin.ts';
+import { checkDevice, checkFleet, collectorName } from '../tlog/origin.ts';
 import { MAX_PAYLOAD_BYTES } from '../tlog/payload.ts';
 import { EPOCH_BYTES, EPOCH_ENTRIES, EPOCH_MAX_BYTES, epochCost } from '../tlog/seal.ts';
+import { COSIGNATURE, ED25519, parseVkey } from '../tlog/vkey.ts';
 
 export const DEFAULT_CONFIG_PATH = '/etc/tallystick/agent.toml';
 
@@ -20,10 +24,7 @@ const DEVICE = text(
   '1 to 63 letters, digits or "-", the first a letter or digit, and not "fleet", "log" or "collector"',
 );
 
-const URL_OF_BROKER = text(
-  isBrokerUrl,
-  'mqtt://host:port, mqtts://host:port or mqtt+unix:///path, with neither user nor password, or ""',
-);
+const URL_OF_BROKER = text(orNone(isBrokerUrl), `${BROKER_URL}, or ""`);
 const FILTERS = list(isTopicFilter, 'a list of topic filters: "+" for one whole level, "#" for all that follow, only at the end');
 const SOURCE = text(
   (word) => /^[^$\0]/.test(word) && new TextEncoder().encode(word).length <= MAX_SOURCE_BYTES,
@@ -31,6 +32,14 @@ const SOURCE = text(
 );
 const MODE = text((word) => /^0[0-7]{3}$/.test(word), 'a mode such as "0660"');
 const ANY = text((word) => !word.includes('\0'), 'text');
+const FLEET_KEY = text(
+  orNone(accepted((word) => parseVkey(native, word, ED25519))),
+  'a verifier key (<fleet>+<hash>+<base64>) or ""',
+);
+const COLLECTOR_KEY = text(
+  orNone(accepted((word) => parseVkey(native, word, COSIGNATURE))),
+  'a verifier key (<fleet>/collector+<hash>+<base64>) or ""',
+);
 
 /** So many of the smallest entries fill an epoch. */
 const MAX_EPOCH_ENTRIES = Math.floor(EPOCH_MAX_BYTES / epochCost(0, 0));
@@ -69,6 +78,11 @@ const SETTINGS = v.strictObject({
     filters: setting(FILTERS, ['#'], 'What is recorded of it. Filters that overlap may bring a message twice.'),
     source: setting(SOURCE, 'mqtt', 'Name of this source in the entries.'),
     client_id: setting(ANY, '', 'Names the session in which the broker keeps messages for us; "" is tallystick-<device.name>.'),
+    keep_alive_s: setting(
+      integer(1, 3600),
+      30,
+      'The broker takes us for lost after one and a half times as many seconds without a word.',
+    ),
     username: setting(ANY, '', 'User at the broker; "" for none.'),
     password_file: setting(optionalPath(), '', 'File with the password; an end of line after it is left out.'),
     ca_file: setting(optionalPath(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
@@ -82,11 +96,36 @@ const SETTINGS = v.strictObject({
     tcp_port: setting(integer(0, 65_535), 0, 'Port of 127.0.0.1 that takes messages from any local process; 0 for none.'),
     max_body_bytes: setting(integer(1024, 2 ** 30), 16 * MIB, 'Longer requests are refused (413).'),
   }),
+  uplink: v.strictObject({
+    url: setting(URL_OF_BROKER, '', 'The broker on the way to the collector; with "" nothing is delivered.'),
+    fleet_key: setting(FLEET_KEY, '', 'Public key of the fleet, as tallystick-collector init printed it.'),
+    collector_key: setting(COLLECTOR_KEY, '', 'Public key of the collector: no receipt counts but its own.'),
+    token_file: setting(optionalPath(), '', 'File with a join token, which admits this device without an operator.'),
+    username: setting(ANY, '', 'User at the broker; "" for none.'),
+    password_file: setting(optionalPath(), '', 'File with the password; an end of line after it is left out.'),
+    ca_file: setting(optionalPath(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
+    cert_file: setting(optionalPath(), '', 'Certificate (PEM) that we show to the broker.'),
+    key_file: setting(optionalPath(), '', 'Its private key (PEM).'),
+    keep_alive_s: setting(
+      integer(1, 3600),
+      30,
+      'The broker takes us for lost after one and a half times as many seconds without a word.',
+    ),
+    stall_s: setting(
+      integer(1, 86_400),
+      60,
+      'Without an answer for so many seconds, what the collector does not have is sent again.',
+    ),
+  }),
   heartbeat: v.strictObject({
     interval_s: setting(integer(1, 86_400), 900, 'An entry at least every so many seconds, so that silence is visible.'),
   }),
   runtime: v.strictObject({
-    socket: setting(optionalPath(), '/run/tallystick/agent.sock', 'Socket of the running agent, for messages and status; "" for none.'),
+    socket: setting(
+      optionalPath(),
+      '/run/tallystick/agent.sock',
+      'Socket of the running agent, for messages and status; "" for none.',
+    ),
   }),
   log: v.strictObject({
     level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'What is written to standard error.'),
@@ -102,7 +141,21 @@ Stronger than this file, in this order: conf.d/*.toml next to it, the environmen
 
 /** Throws `Failure` (exit 78) with one line on what is wrong and where. */
 export function loadAgentConfig(sources: Sources): Config<typeof SETTINGS> {
-  return loadConfig(SETTINGS, sources);
+  const config = loadConfig(SETTINGS, sources);
+  checkUplink(config.values);
+  return config;
+}
+
+/** Without the keys no answer could be believed. */
+function checkUplink({ device, uplink }: AgentConfig): void {
+  if (uplink.url === '') return;
+  const names = { fleet_key: device.fleet, collector_key: collectorName(device.fleet) } as const;
+  for (const key of ['fleet_key', 'collector_key'] as const) {
+    if (uplink[key].startsWith(`${names[key]}+`)) continue;
+    throw new Failure(EXIT.config, `uplink.${key}: expected the key named ${names[key]}, got ${JSON.stringify(uplink[key])}`, {
+      hint: 'with uplink.url the keys that tallystick-collector init printed are needed',
+    });
+  }
 }
 
 /**
@@ -115,15 +168,6 @@ export function renderDefaultConfig(
   return renderSettings(SETTINGS, given, PREAMBLE);
 }
 
-function isBrokerUrl(word: string): boolean {
-  if (word === '') return true;
-  if (!URL.canParse(word)) return false;
-  const { protocol, hostname, pathname, username, password, search, hash } = new URL(word);
-  if (username !== '' || password !== '' || search !== '' || hash !== '') return false;
-  if (protocol === 'mqtt+unix:') return hostname === '' && pathname.startsWith('/');
-  return (protocol === 'mqtt:' || protocol === 'mqtts:') && hostname !== '' && (pathname === '' || pathname === '/');
-}
-
 /** MQTT 5 §4.7. */
 function isTopicFilter(word: string): boolean {
   if (word === '' || word.includes('\0') || new TextEncoder().encode(word).length > 65_535) return false;
@@ -131,8 +175,12 @@ function isTopicFilter(word: string): boolean {
   return levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#]/.test(level));
 }
 
+function orNone(test: (word: string) => boolean): (word: string) => boolean {
+  return (word) => word === '' || test(word);
+}
+
 /** A check that throws, as one that answers. */
-function accepted(check: (word: string) => void): (word: string) => boolean {
+function accepted(check: (word: string) => unknown): (word: string) => boolean {
   return (word) => {
     try {
       check(word);

@@ -10,21 +10,27 @@ import type { State } from '../tlog/state.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type CosignerKey, type NoteKey, type Signer } from '../tlog/vkey.ts';
 import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import { Packer, type Packed } from './segments.ts';
 import type { Store } from './store.ts';
 
-/** What a receipt means for a log. */
+/** What an answer of the collector means for a log. */
 export type Outcome =
-  /** Nothing new: an old one, or one of another log. */
+  /** Nothing new: an old one, or one that says nothing about now. */
   | { readonly kind: 'ignored' }
-  /** The collector holds more, or says again what it holds. */
-  | { readonly kind: 'receipted' }
-  /** The collector lost data: it holds less than it once signed. The note is the newest receipt of before, which shows it. */
+  /** The collector is there; it holds what it held. */
+  | { readonly kind: 'greeted' }
+  /** It holds more. */
+  | { readonly kind: 'advanced' }
+  /** It takes nothing of this log, for now or for ever. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** It lost data: it holds less than it once signed. The note is the newest receipt of before, which shows it. */
   | { readonly kind: 'behind'; readonly receipt: Uint8Array }
-  /** What the collector holds is not this log. The note is this log's own checkpoint there, where it has one: the proof. */
+  /** What it holds is not this log, or can't become it. The note is the proof, where there is one. */
   | {
       readonly kind: 'contradicted';
       readonly reason: string;
+      /** The first entry that can't be delivered under this log. */
       readonly undelivered: number;
       readonly checkpoint: Uint8Array | undefined;
     };
@@ -40,8 +46,9 @@ export interface DeliveryParts {
 }
 
 /**
- * One log on its way to the collector: what was receipted, what was sent since, what comes next. Receipts are stored before they
- * count; nothing but a receipt counts. FORMAT.md §11.
+ * One log on its way to the collector, for as long as a connection lasts: what was receipted, what was sent since, what comes next.
+ * Receipts are stored before they count; nothing but a receipt counts. FORMAT.md §11. Times are milliseconds of a clock that never
+ * goes back.
  */
 export class Delivery {
   readonly row: LogRow;
@@ -49,30 +56,40 @@ export class Delivery {
   readonly #identity: Signer;
   readonly #identityKey: NoteKey;
   readonly #packer: Packer;
+  readonly #maxWindow: number;
+  #window: number;
   #admission: Uint8Array | null;
   /** The collector answered since the connection began: only now it is known what it holds. */
-  #greeted = false;
+  #isGreeted = false;
+  #isRefused = false;
+  #isOver = false;
   #receipted: number;
   #sent: number;
+  /** Ends of the segments that were sent and are not receipted. */
   #inFlight: number[] = [];
+  /** When something last went as it should, or there was nothing to wait for. */
+  #movedAtMs: number;
 
-  constructor(parts: DeliveryParts, row: LogRow, identity: Signer) {
+  /** `window`: segments that may be in flight. */
+  constructor(parts: DeliveryParts, row: LogRow, identity: Signer, window: number, nowMs: number) {
     this.row = row;
     this.#parts = parts;
     this.#identity = identity;
     this.#identityKey = parseVkey(parts.suite, row.vkey, ED25519);
     this.#packer = new Packer(parts.suite, parts.store.rows, row, identity, parts.deflate);
+    this.#maxWindow = window;
+    this.#window = window;
     this.#admission = row.admission;
     this.#receipted = parts.store.rows.latestReceipt(row.number)?.size ?? 0;
     this.#sent = this.#receipted;
+    this.#movedAtMs = nowMs;
   }
 
-  /** The enrolment note, while the log waits for admission with the join line of the token. */
-  hello(previous: Signer | undefined): Uint8Array {
-    const { suite, token } = this.#parts;
-    if (token === undefined || this.#admission !== null) return this.row.enrolment;
-    const { sealKey, previousReceipt, previousCheckpoint } = parseEnrolment(suite, parseNote(this.row.enrolment).text);
-    return signEnrolment(suite, { identity: this.#identity, sealKey, previousReceipt, previousCheckpoint, previous, token });
+  /** Whether anything of a log is, or will be, to be sent under its own name. */
+  static isDue(rows: Rows, { number, undelivered }: LogRow): boolean {
+    if (undelivered === null) return true;
+    const receipted = rows.latestReceipt(number)?.size ?? 0;
+    return receipted < undelivered && rows.firstHeld(number) <= receipted;
   }
 
   get receipted(): number {
@@ -81,6 +98,23 @@ export class Delivery {
 
   get inFlight(): number {
     return this.#inFlight.length;
+  }
+
+  get isGreeted(): boolean {
+    return this.#isGreeted;
+  }
+
+  /** The collector answered that it takes nothing of this log. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
+  /** The enrolment note, while the log waits for admission with the join line of the token. */
+  hello(previous: Signer | undefined): Uint8Array {
+    const { suite, token } = this.#parts;
+    if (token === undefined || this.#admission !== null) return this.row.enrolment;
+    const { sealKey, previousReceipt, previousCheckpoint } = parseEnrolment(suite, parseNote(this.row.enrolment).text);
+    return signEnrolment(suite, { identity: this.#identity, sealKey, previousReceipt, previousCheckpoint, previous, token });
   }
 
   /** The fleet admitted the log. Throws what `verifyAdmission` throws, and nothing is stored. */
@@ -94,80 +128,100 @@ export class Delivery {
     this.#admission = note;
   }
 
-  /** A state note that the fleet key signed. Of an admitted log of which nothing is held it stands for a receipt of size 0. */
-  onState({ standing, size, time }: State): Outcome {
-    const { rows } = this.#parts.store;
-    const latest = rows.latestReceipt(this.row.number);
-    if (standing !== 'admitted' || size !== 0 || time <= (latest?.time ?? 0)) return { kind: 'ignored' };
-    this.#greeted = true;
-    return latest === undefined ? { kind: 'receipted' } : this.#fallBack(0, latest.note);
+  /** A state note that the fleet key signed and that came live. `admitted` with nothing held stands for a receipt of size 0. */
+  onState({ standing, size, time, reason }: State, nowMs: number): Outcome {
+    const latest = this.#parts.store.rows.latestReceipt(this.row.number);
+    if (this.#isOver || time <= (latest?.time ?? 0)) return { kind: 'ignored' };
+    if (standing !== 'admitted') {
+      this.#isGreeted = false;
+      this.#isRefused = true;
+      this.#movedAtMs = nowMs;
+      return { kind: 'refused', reason: reason ?? standing };
+    }
+    if (size !== 0) return { kind: 'ignored' };
+    this.#greet(nowMs);
+    return this.#receipted === 0 ? { kind: 'greeted' } : this.#fallBack(0, latest?.note);
   }
 
-  /** Throws what `verifyReceipt` throws. `isRetained`: it may be of long ago, and proves nothing about now. */
-  onReceipt(note: Uint8Array, freshness: 'live' | 'retained'): Outcome {
+  /** Throws what `verifyReceipt` throws. A retained one may be of long ago: it proves what was held then, and nothing about now. */
+  onReceipt(note: Uint8Array, freshness: 'live' | 'retained', nowMs: number): Outcome {
     const { suite, store, collector } = this.#parts;
     const { number } = this.row;
-    const receipt = verifyReceipt(suite, note, { identity: this.#identityKey, collector });
+    const { size, root, time } = verifyReceipt(suite, note, { identity: this.#identityKey, collector });
     const latest = store.rows.latestReceipt(number);
-    if (receipt.time < (latest?.time ?? 0) || (receipt.time === latest?.time && receipt.size <= latest.size)) {
-      return { kind: 'ignored' };
-    }
-    const own = this.#rootAt(receipt.size);
-    if (own === undefined) {
-      const reason = `a receipt covers ${receipt.size} entries, the log has fewer`;
-      return { kind: 'contradicted', reason, undelivered: this.#receipted, checkpoint: undefined };
-    }
-    if (!equal(own, receipt.root)) {
-      const checkpoint = signCheckpoint(suite, { origin: this.row.origin, size: receipt.size, root: own }, this.#identity);
-      const reason = `a receipt has another root at ${receipt.size}`;
-      return { kind: 'contradicted', reason, undelivered: this.#receipted, checkpoint };
+    const isNewer = time > (latest?.time ?? 0);
+    if (this.#isOver || size === 0 || !(isNewer || (time === latest?.time && size > latest.size))) return { kind: 'ignored' };
+    if (freshness === 'retained' && size < this.#receipted) return { kind: 'ignored' };
+    const own = this.#rootAt(size);
+    if (own === undefined) return this.#end(`a receipt covers ${size} entries, the log has fewer`, this.#receipted, undefined);
+    if (!equal(own, root)) {
+      const checkpoint = signCheckpoint(suite, { origin: this.row.origin, size, root: own }, this.#identity);
+      return this.#end(`a receipt has another root at ${size}`, this.#receipted, checkpoint);
     }
     store.transaction(() => {
-      store.insertReceipt(number, { size: receipt.size, time: receipt.time, note });
+      store.insertReceipt(number, { size, time, note });
     });
-    if (freshness === 'live') this.#greeted = true;
+    if (freshness === 'live' && isNewer) this.#greet(nowMs);
     const before = this.#receipted;
-    if (receipt.size < before) return this.#fallBack(receipt.size, latest?.note ?? note);
-    this.#receipted = receipt.size;
-    this.#sent = Math.max(this.#sent, receipt.size);
-    this.#inFlight = this.#inFlight.filter((end) => end > receipt.size);
-    return { kind: 'receipted' };
+    if (size < before) return this.#fallBack(size, latest?.note);
+    this.#receipted = size;
+    this.#sent = Math.max(this.#sent, size);
+    this.#inFlight = this.#inFlight.filter((end) => end > size);
+    if (size === before) return { kind: 'greeted' };
+    this.#movedAtMs = nowMs;
+    this.#window = this.#maxWindow;
+    return { kind: 'advanced' };
   }
 
-  /** The next segment to publish; undefined before the collector's answer and where there is nothing sealed to send. */
-  next(): Packed | undefined {
-    if (!this.#greeted) return undefined;
+  /** The next segment to publish; undefined before the collector's answer, while the window is full, and where nothing is sealed. */
+  next(nowMs: number): Packed | undefined {
+    if (!this.#isGreeted || this.#isOver || this.#inFlight.length >= this.#window) return undefined;
     const packed = this.#packer.pack(this.#sent);
     if (packed === undefined || packed.end <= this.#sent) return undefined;
+    if (this.#inFlight.length === 0) this.#movedAtMs = nowMs;
     this.#sent = packed.end;
     this.#inFlight.push(packed.end);
     return packed;
   }
 
-  /** Begins again after the last receipt: on a new connection, or when nothing moved for long. */
-  rewind(): void {
-    this.#restart(this.#receipted);
+  /** Whether an answer has been due for longer than `stallMs`: to the hello, or to a segment. */
+  isStalled(nowMs: number, stallMs: number): boolean {
+    const isWaiting = !this.#isGreeted || this.#inFlight.length > 0;
+    return !this.#isOver && isWaiting && nowMs - this.#movedAtMs > stallMs;
   }
 
-  /** A new connection: what is held must be learned anew. */
-  disconnect(): void {
-    this.#greeted = false;
-    this.rewind();
+  /** Goes back to the last receipt, with one segment at a time until a receipt moves it. */
+  rewind(nowMs: number): void {
+    this.#restart(this.#receipted);
+    this.#window = 1;
+    this.#movedAtMs = nowMs;
+  }
+
+  #greet(nowMs: number): void {
+    if (!this.#isGreeted) this.#movedAtMs = nowMs;
+    this.#isGreeted = true;
+    this.#isRefused = false;
   }
 
   /** The collector lost data. What is still held is sent again; where something between is pruned, that can't help. */
-  #fallBack(size: number, receipt: Uint8Array): Outcome {
+  #fallBack(size: number, receipt: Uint8Array | undefined): Outcome {
     this.#restart(size);
     const held = this.#parts.store.rows.firstHeld(this.row.number);
-    if (held <= size) return { kind: 'behind', receipt };
-    const reason = `the collector lost entries ${size} to ${held - 1}, which are pruned here`;
-    return { kind: 'contradicted', reason, undelivered: held, checkpoint: receipt };
+    if (held > size) {
+      return this.#end(`the collector lost entries ${size} to ${held - 1}, which are pruned here`, held, receipt);
+    }
+    return receipt === undefined ? { kind: 'greeted' } : { kind: 'behind', receipt };
   }
 
   #restart(size: number): void {
     this.#receipted = size;
     this.#sent = size;
     this.#inFlight = [];
+  }
+
+  #end(reason: string, undelivered: number, checkpoint: Uint8Array | undefined): Outcome {
+    this.#isOver = true;
+    return { kind: 'contradicted', reason, undelivered, checkpoint };
   }
 
   #rootAt(size: number): Uint8Array | undefined {

@@ -36,6 +36,15 @@ export function sourceOfElements(text: string): string[] {
   }
 }
 
+/** JSON.parse keeps the last of two members with one name and says nothing of the others, which would be lost. */
+export function checkOnce(members: readonly Member[]): void {
+  const seen = new Set<string>();
+  for (const { name } of members) {
+    if (seen.has(name)) throw new Error(`expected ${JSON.stringify(name.slice(0, 60))} once, got it more than once`);
+    seen.add(name);
+  }
+}
+
 function skip(text: string, from: number, characters: string): number {
   let at = from;
   while (at < text.length && characters.includes(text.charAt(at))) at++;

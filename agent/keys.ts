@@ -1,20 +1,18 @@
 import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { concat, encodeUtf8, equal, u64be } from '../tlog/bytes.ts';
 import { assert } from '../tlog/error.ts';
-import type { Suite } from '../tlog/suite.ts';
+import type { KeyPair, Suite } from '../tlog/suite.ts';
 
 /** An epoch's private key: it signs one seal and is erased. */
-export interface EpochKey {
+export interface EpochKey extends KeyPair {
   /** The least number that its seal can have: with several seals in a commit it may be a later one. */
   readonly k: number;
   /** 32 bytes. */
   readonly seed: Uint8Array;
-  /** 32 bytes, of the seed. */
-  readonly publicKey: Uint8Array;
 }
 
 export function epochKey(suite: Suite, k: number, seed: Uint8Array): EpochKey {
-  return { k, seed, publicKey: suite.publicKey(seed) };
+  return { k, seed, ...suite.keyPair(seed) };
 }
 
 /** Slots stand in different blocks, so that a torn write of one can't reach the other. */

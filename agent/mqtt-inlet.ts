@@ -20,7 +20,7 @@ const OWN_TOPICS = 'tallystick/v1/';
 /** First bytes of the acknowledgements of QoS 1 (PUBACK) and, should a broker send what was not asked for, QoS 2 (PUBREC). */
 const ACKNOWLEDGE = [0, 0x40, 0x50] as const;
 
-export interface InletOptions extends CaptureParts {
+export interface InletOptions extends Omit<CaptureParts, 'logger'> {
   /** Of the entries. */
   readonly source: string;
   readonly version: ProtocolVersion;

@@ -14,6 +14,8 @@ export interface MqttSource {
   readonly url: string;
   readonly filters: readonly string[];
   readonly clientId: string;
+  /** So often the broker hears of us at least; it takes us for lost after half as long again. */
+  readonly keepAliveSeconds: number;
   readonly username: string | undefined;
   readonly password: string | undefined;
   /** PEM */
@@ -41,7 +43,6 @@ export interface SessionEnd {
   readonly wasHungUp: boolean;
 }
 
-const KEEP_ALIVE_SECONDS = 30;
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2000;
 /** For ever, as with MQTT 3.1.1: what comes while the agent is away waits for it. */
@@ -92,7 +93,7 @@ export class MqttSession {
       protocolVersion: version,
       clientId: source.clientId,
       clean: false,
-      keepalive: KEEP_ALIVE_SECONDS,
+      keepalive: source.keepAliveSeconds,
       connectTimeout: CONNECT_TIMEOUT_MS,
       // Its timer would not wait longer with each failure.
       reconnectPeriod: 0,
@@ -158,6 +159,7 @@ export class MqttSession {
     } else if (refused.length > 0) {
       logger.error({ source: source.name, refused }, 'mqtt: the broker refused filters: their messages are not recorded');
     } else {
+      logger.info({ source: source.name, filters: source.filters }, 'mqtt: listening');
       onSubscribed();
     }
     const lossy = source.filters.filter((_, i) => codes[i] === 0);

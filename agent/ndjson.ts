@@ -1,6 +1,6 @@
 import { decodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
-import { sourceOfMembers, type Member } from './json-source.ts';
+import { checkOnce, sourceOfMembers, type Member } from './json-source.ts';
 
 /** One line of NDJSON, as a message without its source. */
 export interface JsonMessage {
@@ -50,15 +50,6 @@ function readAttributes(members: readonly Member[], value: unknown): Attribute[]
     if (!key.isWellFormed() || !text.isWellFormed()) throw new Error('attributes: expected Unicode, got a lone surrogate');
     return [key, text];
   });
-}
-
-/** JSON.parse keeps the last of two members with one name and says nothing of the others, which would be lost. */
-function checkOnce(members: readonly Member[]): void {
-  const seen = new Set<string>();
-  for (const { name } of members) {
-    if (seen.has(name)) throw new Error(`expected ${quote(name)} once, got it more than once`);
-    seen.add(name);
-  }
 }
 
 function sourceOf(members: readonly Member[], wanted: string): string | undefined {

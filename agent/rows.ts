@@ -142,11 +142,10 @@ export class Rows {
     return this.#sql(sql).get(log) as ReceiptRow | undefined;
   }
 
-  /** Entries that a receipt covers whose time is not after `seconds`. */
+  /** Entries that a receipt covers whose time is not after `seconds`, without those that the newest one no longer covers. */
   receiptedUntil(log: number, seconds: number): number {
-    return this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?')
-      .pluck()
-      .get(log, seconds) as number;
+    const size = this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?').pluck().get(log, seconds) as number;
+    return Math.min(size, this.latestReceipt(log)?.size ?? 0);
   }
 
   /** Where the last shed range of a log ends. */
@@ -157,7 +156,12 @@ export class Rows {
     return end === null ? 0 : end - log * LOG_STRIDE;
   }
 
-  /** The entry that says why the payload of this one was shed. */
+  isShed(log: number, index: number): boolean {
+    const id = log * LOG_STRIDE + index;
+    return this.#sql('SELECT 1 FROM shed WHERE first_id <= ? AND end_id > ?').get(id, id) !== undefined;
+  }
+
+  /** The entry that says why the payload of this one was shed; undefined too once that one is pruned. */
   shedBy(log: number, index: number): EntryRow | undefined {
     const id = log * LOG_STRIDE + index;
     const by = this.#sql('SELECT entry_id FROM shed WHERE first_id <= ? AND end_id > ?').pluck().get(id, id) as

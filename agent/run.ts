@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
 import { native } from '../program/native.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import type { Notifier } from '../program/notify.ts';
 import { version } from '../program/version.ts';
+import type { Capture } from './capture.ts';
 import type { Clock } from './clock.ts';
 import { makeRoom, type RetentionLimits, type Room } from './retention.ts';
 import type { Writer } from './writer.ts';
@@ -19,14 +22,20 @@ export interface RunOptions {
   readonly freeBytes: () => number;
   /** Hex SHA-256 of the configuration in force. */
   readonly configHash: string;
+  /** Starts to hear messages; `onFatal` is told of what nobody can go on after. */
+  readonly startCaptures: (onFatal: (error: unknown) => void) => Promise<readonly Capture[]>;
+  /** Delivers to the collector until the signal; rejects only where nobody can go on. */
+  readonly deliver: () => Promise<void>;
+  readonly notifier: Notifier;
   readonly logger: Logger;
   /** Aborted for a clean stop; the reason says by what. */
   readonly signal: AbortSignal;
 }
 
 /**
- * The agent's life: tells of its start and stop, of the clock and, when nothing else happens, that it is alive; seals in time.
- * Resolves after a clean stop, with everything sealed. Rejects on the first error: what can't be recorded must not go unnoticed.
+ * The agent's life: tells of its start and stop, of the clock and, when nothing else happens, that it is alive; hears messages;
+ * seals in time. Resolves after a clean stop, with all that was heard committed, acknowledged and sealed. Rejects on the first
+ * error, as what can't be recorded must not go unnoticed; a full disk is none: it is told, and all is tried again.
  */
 export async function run({ writer, clock, signal, logger, ...options }: RunOptions): Promise<void> {
   const tell: Writer['tell'] = (topic, payload) => writer.tell(topic, payload);
@@ -47,19 +56,57 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   };
   watch();
   look();
-  await Promise.race([
-    repeat(CLOCK_INTERVAL_MS, signal, watch),
-    repeat(options.heartbeatIntervalMs, signal, () => {
-      tell('heartbeat', { size: writer.log.size, receipted: writer.receipted });
-    }),
-    repeat(ROOM_INTERVAL_MS, signal, look),
-    repeat(options.sealIntervalMs, signal, () => {
-      writer.log.seal();
-    }),
-  ]);
-  tell('stop', { reason: String(signal.reason) });
-  writer.log.seal();
+  let onFatal: (error: unknown) => void = () => undefined;
+  const fatal = new Promise<never>((_, reject) => (onFatal = reject));
+  // It may come before anybody waits for it; who waits hears of it all the same.
+  fatal.catch(() => undefined);
+  const captures = await options.startCaptures(onFatal);
+  const delivered = options.deliver().catch(onFatal);
+  const { notifier } = options;
+  notifier.ready();
+  try {
+    await Promise.race([
+      fatal,
+      // Commits are synchronous: while this is called, none hangs, and what any of them threw has ended this race.
+      repeat(notifier.aliveMs, signal, () => {
+        notifier.alive();
+      }),
+      repeat(CLOCK_INTERVAL_MS, signal, unlessFull(logger, watch)),
+      repeat(
+        options.heartbeatIntervalMs,
+        signal,
+        unlessFull(logger, () => {
+          tell('heartbeat', { size: writer.log.size, receipted: writer.receipted });
+        }),
+      ),
+      repeat(ROOM_INTERVAL_MS, signal, unlessFull(logger, look)),
+      repeat(
+        options.sealIntervalMs,
+        signal,
+        unlessFull(logger, () => {
+          writer.log.seal();
+        }),
+      ),
+    ]);
+    notifier.stopping();
+    await Promise.race([fatal, Promise.all([delivered, ...captures.map((capture) => capture.stop())])]);
+    tell('stop', { reason: String(signal.reason) });
+    writer.log.seal();
+  } finally {
+    await Promise.all(captures.map((capture) => capture.close()));
+  }
   logger.info({ origin: writer.row.origin, size: writer.log.size }, 'stopped');
+}
+
+function unlessFull(logger: Logger, work: () => void): () => void {
+  return () => {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof Failure) || error.exitCode !== EXIT.tryLater) throw error;
+      logger.error({ reason: error.message }, 'store: could not write, trying again');
+    }
+  };
 }
 
 function tellRoom(logger: Logger, room: Room): void {

@@ -70,7 +70,7 @@ CREATE TABLE receipt (
 CREATE TABLE shed (
   first_id INTEGER PRIMARY KEY,
   end_id INTEGER NOT NULL CHECK (end_id > first_id),
-  entry_id INTEGER NOT NULL REFERENCES entry
+  entry_id INTEGER NOT NULL
 ) STRICT;
 
 CREATE TRIGGER log_update BEFORE UPDATE ON log

@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import { concat, encodeUtf8, equal, u64be } from '../tlog/bytes.ts';
 import { assert } from '../tlog/error.ts';
-import { signSeal, type Seal, type SealState } from '../tlog/seal.ts';
+import { signSealBy, type Seal, type SealState } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { epochKey, type EpochKey, type KeyFile } from './keys.ts';
 
@@ -69,7 +69,7 @@ export class Sealer {
       const k = this.#k + i;
       const next = i === points.length - 1 ? this.#ready : deriveKey(this.#suite, key, this.#logId, k + 1, this.#random);
       const sealed = { logId: this.#logId, k, size, root, publicKey: key.publicKey, nextPublicKey: next.publicKey };
-      const seal = signSeal(this.#suite, sealed, key.seed);
+      const seal = signSealBy(key.sign, sealed);
       if (key !== this.#current) key.seed.fill(0);
       key = next;
       return seal;

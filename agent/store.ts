@@ -32,7 +32,9 @@ export class Store {
   readonly #prepared = new Map<string, Database.Statement>();
   readonly #insertEntries: Database.Statement;
   readonly #commit: (work: () => unknown) => unknown;
-  #pending: unknown[] = [];
+  /** The values of rows that wait until a statement is full, and how many there are. */
+  readonly #pending: unknown[] = Array(ROWS_A_STATEMENT * ENTRY_COLUMNS).fill(null);
+  #pendingValues = 0;
 
   private constructor(db: Database.Database, path: string) {
     this.#db = db;
@@ -83,16 +85,23 @@ export class Store {
 
   /** All of `work` or nothing; durable when it returns. */
   transaction<T>(work: () => T): T {
-    this.#pending = [];
+    this.#pendingValues = 0;
     return attempt(this.#path, () => this.#commit(work)) as T;
   }
 
   /** Rows of one transaction are gathered; they are there for readers once it has ended. */
   insertEntry(log: number, { index, stem, payload, payloadHash, leaf }: EntryRow): void {
-    this.#pending.push(log * LOG_STRIDE + index, stem, payload, payloadHash, leaf);
-    if (this.#pending.length < ROWS_A_STATEMENT * ENTRY_COLUMNS) return;
-    this.#insertEntries.run(this.#pending);
-    this.#pending = [];
+    const values = this.#pending;
+    let at = this.#pendingValues;
+    values[at++] = log * LOG_STRIDE + index;
+    values[at++] = stem;
+    values[at++] = payload;
+    values[at++] = payloadHash;
+    values[at++] = leaf;
+    this.#pendingValues = at;
+    if (at < values.length) return;
+    this.#insertEntries.run(values);
+    this.#pendingValues = 0;
   }
 
   insertLog({ number, origin, vkey, enrolment }: Pick<LogRow, 'number' | 'origin' | 'vkey' | 'enrolment'>): void {
@@ -159,8 +168,9 @@ export class Store {
   }
 
   #flush(): void {
-    if (this.#pending.length > 0) this.#run(insertEntries(this.#pending.length / ENTRY_COLUMNS), ...this.#pending);
-    this.#pending = [];
+    const values = this.#pending.slice(0, this.#pendingValues);
+    if (values.length > 0) this.#run(insertEntries(values.length / ENTRY_COLUMNS), ...values);
+    this.#pendingValues = 0;
   }
 
   #run(sql: string, ...values: unknown[]): void {

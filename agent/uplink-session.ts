@@ -1,171 +1,151 @@
-import { connect, type IConnackPacket, type MqttClient } from 'mqtt';
+import type { Logger } from 'pino';
+import { openSocket, type Broker } from '../program/broker-socket.ts';
+import { MqttLink, PACKET_BYTES, type Freshness, type Limits, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
+import { encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { parseNote } from '../tlog/note.ts';
 import { parseOrigin } from '../tlog/origin.ts';
 import { STATE_FIRST_LINE, verifyState } from '../tlog/state.ts';
 import type { Signer } from '../tlog/vkey.ts';
-import { Delivery, type Outcome } from './delivery.ts';
-import type { UplinkOptions, UplinkStatus } from './uplink.ts';
+import { Delivery, type DeliveryParts, type Outcome } from './delivery.ts';
+import type { LogRow } from './row.ts';
+import type { Writer } from './writer.ts';
 
-/** A segment and what MQTT puts around it; a broker that allows less can't be used (FORMAT.md §6). */
-const LEAST_PACKET_BYTES = 98_560;
 const MAX_WINDOW = 8;
-const CONNECT_TIMEOUT_MS = 30_000;
 /** How soon a new seal is seen. */
 const PUMP_INTERVAL_MS = 250;
-const TOPICS = 'tallystick/v1';
-/** CONNACK codes of a broker that speaks another version: of MQTT 3.1.1 §3.2.2.3 and of MQTT 5 §3.2.2.2. */
-const REFUSED_VERSION = [1, 0x84];
+const ONLINE = encodeUtf8('{"online":true}');
+const OFFLINE = encodeUtf8('{"online":false}');
 
-/** How a connection ended. */
-export interface End {
-  readonly reason: string;
-  readonly wasConnected: boolean;
-  readonly refusedVersion: boolean;
+type Kind = 'enroll' | 'segment' | 'checkpoint' | 'status';
+
+export interface UplinkOptions {
+  readonly writer: Writer;
+  readonly parts: DeliveryParts;
+  readonly broker: Broker;
+  readonly keepAliveSeconds: number;
+  /** Without an answer for so long, what no receipt covers is sent again, one segment at a time. */
+  readonly stallMs: number;
+  /** A log's identity key, where it is held. */
+  readonly identityOf: (row: LogRow) => Signer | undefined;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+  /** 0 ≤ r < 1 */
+  readonly random: () => number;
 }
 
 /** One connection, from its beginning to its end. */
 export class UplinkSession {
   readonly #options: UplinkOptions;
-  readonly #status: UplinkStatus;
-  readonly #client: MqttClient;
+  readonly #link: MqttLink;
   readonly #topics: string;
   readonly #deliveries = new Map<string, Delivery>();
+  /** What was told last, so that it is told once. */
+  #told = '';
   #window = MAX_WINDOW;
-  #largestWindow = MAX_WINDOW;
-  #movedAtMs: number;
-  #isConnected = false;
-  #reason = 'the broker closed the connection';
-  #refusedVersion = false;
+  #isPumpDue = false;
+  #wasUseful = false;
+  #failure: Error | undefined;
 
-  constructor(options: UplinkOptions, status: UplinkStatus, protocolVersion: 4 | 5) {
+  constructor(options: UplinkOptions, version: ProtocolVersion) {
+    const { writer, broker, keepAliveSeconds, random } = options;
+    const { device } = parseOrigin(writer.row.origin);
     this.#options = options;
-    this.#status = status;
-    this.#topics = `${TOPICS}/${parseOrigin(options.writer.row.origin).device}`;
-    this.#movedAtMs = options.nowMs();
-    this.#client = connect(options.url, {
-      ...options.mqtt,
-      protocolVersion,
-      clean: true,
-      reconnectPeriod: 0,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      will: { topic: `${this.#topics}/status`, payload: Buffer.from('{"online":false}'), qos: 1, retain: true },
+    this.#topics = `tallystick/v1/${device}`;
+    this.#link = new MqttLink({
+      open: () => openSocket(broker),
+      username: broker.username,
+      password: broker.password,
+      // Another one each time: of two devices on copies of one card neither shuts the other out, so that the collector sees both.
+      clientId: `tallystick-${device}-${Math.floor(random() * 2 ** 32).toString(16)}`,
+      keepAliveSeconds,
+      version,
+      filters: [`${this.#topics}/admission`, `${this.#topics}/receipt`],
+      will: { topic: `${this.#topics}/status`, payload: OFFLINE },
+      onReady: (limits) => {
+        this.#onReady(limits);
+      },
+      onMessage: (topic, payload, freshness) => {
+        this.#onMessage(topic, payload, freshness);
+      },
+      onAcknowledged: (topic, refusal) => {
+        if (refusal !== undefined) this.#tell(`the broker did not take a message on ${topic}: ${refusal}`);
+        this.#schedulePump();
+      },
     });
   }
 
-  async run(): Promise<End> {
+  /** Rejects where a log had to be closed and could not be continued. */
+  async run(): Promise<LinkEnd & { readonly wasUseful: boolean }> {
     const { signal } = this.#options;
-    const client = this.#client;
-    const closed = new Promise<void>((resolve) => client.once('close', resolve));
     const stop = (): void => {
-      this.#leave('stopping');
+      this.#publish('status', OFFLINE, 'retain');
+      this.#link.leave('stopping');
     };
     signal.addEventListener('abort', stop);
-    client.on('error', (error) => {
-      this.#reason = error.message || String(error);
-      if ('code' in error && REFUSED_VERSION.some((code) => code === error.code)) this.#refusedVersion = true;
-    });
-    client.once('connect', (connack) => {
-      this.#onConnect(connack);
-    });
-    client.on('message', (topic, payload, packet) => {
-      this.#guard(() => {
-        this.#onMessage(topic, payload, packet.retain ? 'retained' : 'live');
-      });
-    });
     const timer = setInterval(() => {
-      this.#guard(() => {
-        this.#pump();
-      });
+      this.#schedulePump();
     }, PUMP_INTERVAL_MS);
-    await closed;
+    const end = await this.#link.ended();
     clearInterval(timer);
     signal.removeEventListener('abort', stop);
-    client.end(true);
-    for (const delivery of this.#deliveries.values()) delivery.disconnect();
-    return { reason: this.#reason, wasConnected: this.#isConnected, refusedVersion: this.#refusedVersion };
+    if (this.#failure !== undefined) throw this.#failure;
+    return { ...end, wasUseful: this.#wasUseful };
   }
 
-  #onConnect({ properties }: IConnackPacket): void {
-    const most = properties?.maximumPacketSize;
-    if (most !== undefined && most < LEAST_PACKET_BYTES) {
-      this.#leave(`the broker allows packets of ${most} bytes, segments need ${LEAST_PACKET_BYTES}: raise its limit`);
+  #onReady({ receiveMaximum, maximumPacketSize }: Limits): void {
+    if (maximumPacketSize !== undefined && maximumPacketSize < PACKET_BYTES) {
+      this.#link.leave(`the broker allows packets of ${maximumPacketSize} bytes, segments need ${PACKET_BYTES}: raise its limit`);
       return;
     }
-    this.#isConnected = true;
-    this.#status.connected = true;
-    this.#status.trouble = 'waiting for an answer of the collector';
-    this.#largestWindow = Math.min(MAX_WINDOW, properties?.receiveMaximum ?? MAX_WINDOW);
-    this.#window = this.#largestWindow;
-    const filters = [`${this.#topics}/admission`, `${this.#topics}/receipt`];
-    this.#client.subscribe(filters, { qos: 1 }, (error) => {
-      if (error !== null) {
-        this.#leave(`the broker refused to subscribe to ${filters.join(', ')}: ${error.message}`);
-        return;
-      }
-      this.#publish('status', '{"online":true}', 'retain');
-      this.#guard(() => {
-        this.#hello();
-      });
-    });
+    this.#options.logger.info({ url: this.#options.broker.url }, 'uplink: connected');
+    this.#window = Math.min(MAX_WINDOW, receiveMaximum);
+    this.#publish('status', ONLINE, 'retain');
+    this.#pump();
   }
 
-  /** The enrolment of each log that still has something to deliver, or is to grow. */
-  #hello(): void {
-    const { writer, parts, identityOf } = this.#options;
-    let previous: Signer | undefined;
-    for (const row of writer.store.rows.logs()) {
-      const identity = identityOf(row);
-      const isOpen = row.closed === null || (writer.store.rows.latestReceipt(row.number)?.size ?? 0) < (row.undelivered ?? 0);
-      if (identity !== undefined && isOpen && !this.#deliveries.has(row.origin)) {
-        const delivery = new Delivery(parts, row, identity);
-        this.#deliveries.set(row.origin, delivery);
-        this.#publish('enroll', delivery.hello(previous));
-      }
-      previous = identity;
-    }
-  }
-
-  #onMessage(topic: string, payload: Uint8Array, freshness: 'live' | 'retained'): void {
-    const { logger } = this.#options;
+  #onMessage(topic: string, payload: Uint8Array, freshness: Freshness): void {
+    const nowMs = this.#options.nowMs();
     try {
-      const { text } = parseNote(payload);
-      const [first = '', second = ''] = text.split('\n');
-      if (topic.endsWith('/receipt')) this.#settle(this.#deliveries.get(first), (log) => log.onReceipt(payload, freshness));
+      const [first = '', second = ''] = parseNote(payload).text.split('\n');
+      if (topic.endsWith('/receipt')) this.#settle(first, (log) => log.onReceipt(payload, freshness, nowMs));
       else if (first !== STATE_FIRST_LINE) this.#deliveries.get(second)?.onAdmission(payload);
-      else if (freshness === 'live') this.#onState(payload);
-      this.#pump();
+      else if (freshness === 'live') {
+        const { suite, fleet } = this.#options.parts;
+        this.#settle(second, (log) => log.onState(verifyState(suite, payload, fleet), nowMs));
+      }
     } catch (error) {
       // Anybody may have sent it; what we hold stays as it is.
       if (!(error instanceof TlogError)) throw error;
-      logger.warn({ topic, code: error.code, reason: error.message }, 'uplink: an answer was not accepted');
+      this.#options.logger.warn({ topic, code: error.code, reason: error.message }, 'uplink: an answer was not accepted');
     }
+    this.#schedulePump();
   }
 
-  #onState(note: Uint8Array): void {
-    const { suite, fleet } = this.#options.parts;
-    const state = verifyState(suite, note, fleet);
-    const log = this.#deliveries.get(state.origin);
+  /** A log that is not delivered has nothing to be told. */
+  #settle(origin: string, take: (log: Delivery) => Outcome): void {
+    const log = this.#deliveries.get(origin);
     if (log === undefined) return;
-    if (state.standing !== 'admitted') {
-      this.#status.trouble = `${state.origin} is ${state.standing}${state.reason === undefined ? '' : `: ${state.reason}`}`;
-    }
-    this.#settle(log, () => log.onState(state));
-  }
-
-  #settle(log: Delivery | undefined, take: (log: Delivery) => Outcome): void {
-    if (log === undefined) return;
+    const { logger } = this.#options;
+    const { isGreeted } = log;
     const outcome = take(log);
+    if (log.isGreeted && !isGreeted) {
+      this.#wasUseful = true;
+      logger.info({ origin, receipted: log.receipted }, 'uplink: the collector answered');
+    }
     switch (outcome.kind) {
       case 'ignored':
+      case 'greeted':
         return;
-      case 'receipted':
-        this.#status.trouble = null;
-        this.#movedAtMs = this.#options.nowMs();
-        this.#window = this.#largestWindow;
+      case 'advanced':
+        this.#told = '';
+        return;
+      case 'refused':
+        this.#tell(`${origin} is not taken: ${outcome.reason}`);
         return;
       case 'behind':
-        this.#options.logger.warn({ origin: log.row.origin }, 'uplink: the collector lost data, sending it again');
+        logger.warn({ origin }, 'uplink: the collector lost data, sending it again');
         this.#publish('checkpoint', outcome.receipt);
         return;
       case 'contradicted':
@@ -173,62 +153,84 @@ export class UplinkSession {
     }
   }
 
-  /** The collector holds another log by this name. Ours is closed; what it lacks goes on in a new generation, on a new connection. */
+  /** The collector holds another log by this name. Ours is closed, and what the collector lacks goes on in a new generation. */
   #onContradicted(log: Delivery, { reason, undelivered, checkpoint }: Outcome & { kind: 'contradicted' }): void {
-    const { writer } = this.#options;
+    const { writer, logger } = this.#options;
     if (checkpoint !== undefined) this.#publish('checkpoint', checkpoint);
-    if (log.row.origin === writer.row.origin) writer.continueAs(reason, undelivered);
-    this.#leave(reason);
+    if (log.row.origin !== writer.row.origin) {
+      // What it lacks stays in the store, where it can be proven and exported.
+      logger.error({ origin: log.row.origin, reason }, 'uplink: a log that is closed can not be delivered to its end');
+      return;
+    }
+    try {
+      writer.continueAs(reason, undelivered);
+    } catch (error) {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
+  }
+
+  /** Once for all that happened meanwhile, so that capture gets its turn between two segments. */
+  #schedulePump(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    setImmediate(() => {
+      this.#isPumpDue = false;
+      this.#link.guard(() => {
+        this.#pump();
+      });
+    });
   }
 
   #pump(): void {
-    if (!this.#isConnected || this.#client.disconnecting) return;
-    const { nowMs, stallMs, logger, writer } = this.#options;
-    const logs = [...this.#deliveries.values()];
-    if (!this.#deliveries.has(writer.row.origin)) this.#hello();
-    const inFlight = logs.reduce((sum, log) => sum + log.inFlight, 0);
-    if (inFlight === 0) this.#movedAtMs = nowMs();
-    if (nowMs() - this.#movedAtMs > stallMs) {
-      logger.warn({ stallMs }, 'uplink: no receipt for long, sending again');
-      this.#status.trouble = 'segments were published, and no receipt came';
-      this.#movedAtMs = nowMs();
-      this.#window = 1;
-      for (const log of logs) log.rewind();
-      return;
+    if (this.#link.room === 0) return;
+    const { nowMs, stallMs, writer } = this.#options;
+    const now = nowMs();
+    if (!this.#deliveries.has(writer.row.origin)) this.#begin(now);
+    for (const log of this.#deliveries.values()) {
+      if (!log.isStalled(now, stallMs)) continue;
+      if (log.isGreeted) this.#tell('segments were published, and no receipt came');
+      else if (!log.isRefused) this.#tell('the collector does not answer');
+      log.rewind(now);
+      this.#hello(log);
     }
-    if (inFlight >= this.#window) return;
-    for (const log of logs) {
-      const packed = log.next();
+    for (const log of this.#deliveries.values()) {
+      if (this.#link.room === 0) return;
+      const packed = log.next(now);
       if (packed === undefined) continue;
       this.#publish('segment', packed.bytes);
-      // One at a time, so that capture gets its turn between two.
-      setImmediate(() => {
-        this.#guard(() => {
-          this.#pump();
-        });
-      });
+      this.#schedulePump();
       return;
     }
   }
 
-  #publish(kind: 'enroll' | 'segment' | 'checkpoint' | 'status', payload: Uint8Array | string, retain?: 'retain'): void {
-    const bytes = Buffer.from(payload);
-    // A PUBACK means nothing here; that there is none shows as a missing receipt.
-    this.#client.publish(`${this.#topics}/${kind}`, bytes, { qos: 1, retain: retain !== undefined }, () => undefined);
-  }
-
-  #leave(reason: string): void {
-    this.#reason = reason;
-    this.#client.end();
-  }
-
-  /** What goes wrong on our side ends the connection, and is told; it must not be lost in an event handler. */
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#options.logger.error({ err: error }, 'uplink: failed');
-      this.#leave(error instanceof Error ? error.message : String(error));
+  /** Each log that still has something to deliver, or is to grow. */
+  #begin(nowMs: number): void {
+    const { writer, parts, identityOf } = this.#options;
+    const { rows } = writer.store;
+    for (const row of rows.logs()) {
+      const identity = identityOf(row);
+      if (identity === undefined || this.#deliveries.has(row.origin) || !Delivery.isDue(rows, row)) continue;
+      const log = new Delivery(parts, row, identity, this.#window, nowMs);
+      this.#deliveries.set(row.origin, log);
+      this.#hello(log);
     }
+  }
+
+  #hello(log: Delivery): void {
+    const { writer, identityOf } = this.#options;
+    const before = writer.store.rows.logs()[log.row.number - 1];
+    const previous: Signer | undefined = before === undefined ? undefined : identityOf(before);
+    this.#publish('enroll', log.hello(previous));
+  }
+
+  #publish(kind: Kind, payload: Uint8Array, retain?: 'retain'): void {
+    this.#link.publish({ topic: `${this.#topics}/${kind}`, payload, retain: retain !== undefined });
+  }
+
+  #tell(trouble: string): void {
+    if (trouble === this.#told) return;
+    this.#told = trouble;
+    this.#options.logger.warn({ trouble }, 'uplink: nothing is delivered');
   }
 }

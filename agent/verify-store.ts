@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** More faults of one kind than anybody reads are counted only. */
-const MAX_FAULTS = 20;
+const MAX_FAULTS = 5;
 
 /** Times the keys are read until they fit the seals, which a running agent may be making. */
 const MAX_TRIES = 5;
@@ -52,14 +52,28 @@ function checkLog(suite: Suite, rows: Rows, row: LogRow, paths: Paths, onEntries
   const faults: string[] = [];
   try {
     const found = verifyLog(suite, rows, row, (fault) => faults.push(fault), onEntries);
-    const findings = faults.slice(0, MAX_FAULTS).map((detail) => fail(row.origin, detail));
-    if (faults.length > MAX_FAULTS) findings.push(fail(row.origin, `and ${faults.length - MAX_FAULTS} more`));
+    const findings = summarise(faults).map((detail) => fail(row.origin, detail));
     if (faults.length === 0) findings.push(pass(row.origin, describe(found)));
     return [...findings, ...checkKeys(suite, rows, row, found, paths)];
   } catch (error) {
     if (error instanceof TlogError) return [fail(row.origin, error.message)];
     throw error;
   }
+}
+
+/** A hundred changed entries must not hide a seal that was changed too. */
+function summarise(faults: readonly string[]): string[] {
+  const kinds = new Map<string, string[]>();
+  for (const fault of faults) {
+    const kind = fault.replaceAll(/[0-9]+/g, '');
+    const same = kinds.get(kind);
+    if (same === undefined) kinds.set(kind, [fault]);
+    else same.push(fault);
+  }
+  return [...kinds.values()].flatMap((same) => [
+    ...same.slice(0, MAX_FAULTS),
+    ...(same.length > MAX_FAULTS ? [`and ${same.length - MAX_FAULTS} more like it, the last: ${same.at(-1) ?? ''}`] : []),
+  ]);
 }
 
 function describe({ from, entries, sealed, seals, receipts }: Verified): string {

@@ -1,7 +1,8 @@
 import { Failure } from '../program/failure.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyEnrolment } from '../tlog/enrolment.ts';
-import { decodeEntry, joinEntry, stemLeafHash } from '../tlog/entry.ts';
+import { Reader } from '../tlog/cbor.ts';
+import { decodeEntry, joinEntry, readHeader, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
 import { Tree, treeOf } from '../tlog/merkle.ts';
 import { parseNote, verifyNote } from '../tlog/note.ts';
@@ -83,6 +84,7 @@ export class Walk {
     const leaf = isSized ? held : NO_HASH;
     if (!isSized) this.#fault(`entry ${index}: expected an entry of the format's sizes, got another: it was changed`);
     else if (!equal(stemLeafHash(this.#suite, this.#head, stem, hash), leaf)) this.#changed(index, stem, hash);
+    else if (payload === null) this.#withheld(index, stem);
     this.#tree.append(leaf, this.#onSubtree);
     this.#head = leaf;
     this.#next = index + 1;
@@ -137,6 +139,13 @@ export class Walk {
     }
     this.#next = index;
     while ((this.#extent.receipts[this.#nextReceipt]?.size ?? Infinity) <= index) this.#takeReceipt();
+  }
+
+  /** A payload is missing where it was too large to be kept, or where an entry says that it was shed. */
+  #withheld(index: number, stem: Uint8Array): void {
+    const isSized = readHeader(new Reader(stem)).attributes.some(([key]) => key === '$size');
+    if (isSized || this.#rows.isShed(this.#log, index)) return;
+    this.#fault(`entry ${index}: expected its payload, got none, and no entry says that it was shed`);
   }
 
   #changed(index: number, stem: Uint8Array, hash: Uint8Array): void {

@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { Certificate as PkiCertificate } from 'pkijs';
 import { equal } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { parseTime } from './clock.ts';
-import { DerReader, TAG } from './der.ts';
+import { checkSpelling, parse } from './token.ts';
 
 const TIME_STAMPING = '1.3.6.1.5.5.7.3.8';
 
@@ -19,28 +20,23 @@ export interface Certificate {
 
 /** Throws `malformed`. What its signature does not cover is held to one spelling here. */
 export function readCertificate(der: Uint8Array): Certificate {
-  const outer = new DerReader(der);
-  const reader = outer.inside(TAG.sequence, 'certificate');
-  outer.end('certificate');
-  const signed = reader.inside(TAG.sequence, 'certificate');
-  const algorithm = reader.element(TAG.sequence, 'certificate signature algorithm').bytes;
-  const signature = reader.element(TAG.bitString, 'certificate signature').contents;
-  reader.end('certificate');
-  if (signature[0] !== 0) throw new TlogError('malformed', 'certificate signature: expected whole bytes, got unused bits');
-  if (signed.isNext(TAG.context0)) signed.element(TAG.context0, 'certificate version');
-  const serial = signed.element(TAG.integer, 'certificate serial number').contents;
-  if (!equal(signed.element(TAG.sequence, 'certificate signature algorithm').bytes, algorithm)) {
-    throw new TlogError('malformed', 'certificate signature algorithm: expected the one that is signed, got another');
-  }
-  const issuer = signed.element(TAG.sequence, 'certificate issuer').bytes;
-  try {
+  return parse('certificate', () => {
+    const read = PkiCertificate.fromBER(der);
+    checkSpelling('certificate', read.toSchema(false).toBER(), der);
+    if (!read.signature.isEqual(read.signatureAlgorithm)) {
+      throw new TlogError('malformed', 'certificate signature algorithm: expected the one that is signed, got another');
+    }
     const x509 = new X509Certificate(der);
     // Read once here, because an unknown kind of key shows only when it is asked for.
     const key = x509.publicKey;
-    return { x509, key, der, issuer, serial };
-  } catch {
-    throw new TlogError('malformed', 'certificate: expected X.509 with a key that is known, got something else');
-  }
+    return {
+      x509,
+      key,
+      der,
+      issuer: new Uint8Array(read.issuer.toSchema().toBER()),
+      serial: read.serialNumber.valueBlock.valueHexView,
+    };
+  });
 }
 
 /** Where a chain of certificates ends. */

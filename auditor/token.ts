@@ -1,21 +1,20 @@
-import { decodeUtf8, equal } from '../tlog/bytes.ts';
+import { fromBER, Null, ObjectIdentifier, OctetString, Sequence, type BaseBlock } from 'asn1js';
+import { IssuerAndSerialNumber, Certificate, PKIStatus, SignedData, TimeStampResp, TSTInfo } from 'pkijs';
+import type { AlgorithmIdentifier, SignerInfo } from 'pkijs';
+import { equal } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
-import { parseTime } from './clock.ts';
-import { DerReader, TAG } from './der.ts';
-import type { Element } from './der.ts';
 
-/** Object identifiers as they stand in DER, in hexadecimal. */
-const SIGNED_DATA = '2a864886f70d010702';
-const TST_INFO = '2a864886f70d0109100104';
-const CONTENT_TYPE = '2a864886f70d010903';
-const MESSAGE_DIGEST = '2a864886f70d010904';
-const SIGNING_CERTIFICATE = '2a864886f70d010910020c';
-const SIGNING_CERTIFICATE_V2 = '2a864886f70d010910022f';
+const SIGNED_DATA = '1.2.840.113549.1.7.2';
+const TST_INFO = '1.2.840.113549.1.9.16.1.4';
+const CONTENT_TYPE = '1.2.840.113549.1.9.3';
+const MESSAGE_DIGEST = '1.2.840.113549.1.9.4';
+const SIGNING_CERTIFICATE = '1.2.840.113549.1.9.16.2.12';
+const SIGNING_CERTIFICATE_V2 = '1.2.840.113549.1.9.16.2.47';
 
-const HASHES: Record<string, string> = {
-  '608648016503040201': 'sha256',
-  '608648016503040202': 'sha384',
-  '608648016503040203': 'sha512',
+const HASHES: Readonly<Record<string, string>> = {
+  '2.16.840.1.101.3.4.2.1': 'sha256',
+  '2.16.840.1.101.3.4.2.2': 'sha384',
+  '2.16.840.1.101.3.4.2.3': 'sha512',
 };
 
 /** How a token is signed: the kind of key, and the hash where the algorithm's name says it. */
@@ -25,14 +24,14 @@ export interface SignatureAlgorithm {
 }
 
 /** RSA with PKCS #1 v1.5 padding (RFC 3370 §3.2, RFC 5754 §3.2) and ECDSA (RFC 5754 §3.3). */
-const SIGNATURES: Record<string, SignatureAlgorithm> = {
-  '2a864886f70d010101': { key: 'rsa' },
-  '2a864886f70d01010b': { key: 'rsa', hash: 'sha256' },
-  '2a864886f70d01010c': { key: 'rsa', hash: 'sha384' },
-  '2a864886f70d01010d': { key: 'rsa', hash: 'sha512' },
-  '2a8648ce3d040302': { key: 'ec', hash: 'sha256' },
-  '2a8648ce3d040303': { key: 'ec', hash: 'sha384' },
-  '2a8648ce3d040304': { key: 'ec', hash: 'sha512' },
+const SIGNATURES: Readonly<Record<string, SignatureAlgorithm>> = {
+  '1.2.840.113549.1.1.1': { key: 'rsa' },
+  '1.2.840.113549.1.1.11': { key: 'rsa', hash: 'sha256' },
+  '1.2.840.113549.1.1.12': { key: 'rsa', hash: 'sha384' },
+  '1.2.840.113549.1.1.13': { key: 'rsa', hash: 'sha512' },
+  '1.2.840.10045.4.3.2': { key: 'ec', hash: 'sha256' },
+  '1.2.840.10045.4.3.3': { key: 'ec', hash: 'sha384' },
+  '1.2.840.10045.4.3.4': { key: 'ec', hash: 'sha512' },
 };
 
 const MAX_CERTIFICATES = 8;
@@ -66,144 +65,154 @@ export interface Token {
  * bytes is either signed or fixed. Throws `malformed`, or `unsupported` for a hash other than SHA-256, -384 and -512.
  */
 export function readToken(response: Uint8Array): Token {
-  const outer = new DerReader(response);
-  const reply = outer.inside(TAG.sequence, 'timestamp');
-  outer.end('timestamp');
-  const status = reply.inside(TAG.sequence, 'timestamp status');
-  status.constant(0, 'timestamp status');
-  status.end('timestamp status');
-  const token = reply.inside(TAG.sequence, 'timestamp token');
-  reply.end('timestamp');
-  expectOid(token.oid('token type'), SIGNED_DATA, 'token type');
-  const wrapped = token.inside(TAG.context0, 'token');
-  token.end('token');
-  const signed = wrapped.inside(TAG.sequence, 'signed data');
-  wrapped.end('token');
-  return readSignedData(signed);
+  return parse('timestamp', () => {
+    const reply = TimeStampResp.fromBER(response);
+    checkSpelling('timestamp', reply.toSchema().toBER(), response);
+    const { status, statusStrings, failInfo } = reply.status;
+    const token = reply.timeStampToken;
+    if (status !== PKIStatus.granted || statusStrings !== undefined || failInfo !== undefined || token === undefined) {
+      throw new TlogError('malformed', 'timestamp status: expected granted (0) and nothing else, got another');
+    }
+    expectOid(token.contentType, SIGNED_DATA, 'token type');
+    const content = token.content as BaseBlock;
+    const signed = new SignedData({ schema: content });
+    const written = signed.toSchema(true) as BaseBlock;
+    checkSpelling('signed data', written.toBER(), content.toBER());
+    return readSignedData(signed);
+  });
 }
 
-function readSignedData(signed: DerReader): Token {
-  signed.constant(3, 'signed data version');
-  const digests = signed.element(TAG.set, 'digest algorithms');
-  const content = signed.inside(TAG.sequence, 'signed content');
-  expectOid(content.oid('signed content type'), TST_INFO, 'signed content type');
-  const wrapped = content.inside(TAG.context0, 'signed content');
-  content.end('signed content');
-  const info = wrapped.element(TAG.octetString, 'time-stamp info').contents;
-  wrapped.end('signed content');
-  const certificates = readCertificates(signed.inside(TAG.context0, 'certificates'));
-  const signers = signed.inside(TAG.set, 'signers');
-  signed.end('signed data');
-  const signer = signers.inside(TAG.sequence, 'signer');
-  signers.end('signers: one');
-  return { ...readInfo(info), info, certificates, ...readSigner(signer, digests) };
-}
-
-function readCertificates(reader: DerReader): Uint8Array[] {
-  const certificates: Uint8Array[] = [];
-  while (!reader.isAtEnd) certificates.push(reader.element(TAG.sequence, 'certificate').bytes);
-  if (certificates.length > MAX_CERTIFICATES) {
-    throw new TlogError('limit', `certificates: expected at most ${MAX_CERTIFICATES}, got ${certificates.length}`);
+function readSignedData(signed: SignedData): Token {
+  const { certificates: all = [], crls, encapContentInfo, signerInfos, digestAlgorithms, version } = signed;
+  const [signer, ...others] = signerInfos;
+  if (version !== 3 || signer === undefined || others.length > 0 || crls !== undefined) {
+    throw new TlogError('malformed', 'signed data: expected version 3, one signer and no revocation lists, got others');
   }
-  return certificates;
-}
-
-type Signer = Omit<Token, 'imprint' | 'timeMs' | 'info' | 'certificates'>;
-
-/** `SignerInfo`, RFC 5652 §5.3. */
-function readSigner(reader: DerReader, digests: Element): Signer {
-  reader.constant(1, 'signer version');
-  const id = reader.inside(TAG.sequence, 'signer name');
-  const issuer = id.element(TAG.sequence, 'signer issuer').bytes;
-  const serial = id.element(TAG.integer, 'signer serial number').contents;
-  id.end('signer name');
-  const digest = reader.element(TAG.sequence, 'signer digest algorithm');
-  if (!equal(digests.contents, digest.bytes)) {
+  expectOid(encapContentInfo.eContentType, TST_INFO, 'signed content type');
+  if (all.length === 0) throw new TlogError('malformed', 'certificates: expected that of the signer, got none');
+  if (all.length > MAX_CERTIFICATES) {
+    throw new TlogError('limit', `certificates: expected at most ${MAX_CERTIFICATES}, got ${all.length}`);
+  }
+  const certificates = all.map((item) => {
+    if (item instanceof Certificate) return new Uint8Array(item.toSchema(false).toBER());
+    throw new TlogError('malformed', 'certificates: expected X.509, got another kind');
+  });
+  const [digest, ...more] = digestAlgorithms;
+  if (digest?.isEqual(signer.digestAlgorithm) !== true || more.length > 0) {
     throw new TlogError('malformed', "digest algorithms: expected exactly the signer's, got others");
   }
-  const attributes = reader.element(TAG.context0, 'signed attributes');
-  const algorithm = readAlgorithm(reader.inside(TAG.sequence, 'signature algorithm'), SIGNATURES, 'signature algorithm');
-  const signature = reader.element(TAG.octetString, 'signature').contents;
-  reader.end('signer');
-  // RFC 5652 §5.4: what is signed is the set with its own tag.
-  const set = attributes.bytes.slice();
-  set[0] = TAG.set;
-  const hash = readHash(new DerReader(digest.contents), 'signer digest algorithm');
-  return { signer: { issuer, serial }, hash, attributes: set, algorithm, signature, ...readAttributes(attributes) };
+  const info = new Uint8Array(encapContentInfo.eContent?.getValue() ?? new ArrayBuffer());
+  return { ...readInfo(info), info, certificates, ...readSigner(signer) };
 }
 
-function readAttributes(attributes: Element): Pick<Token, 'messageDigest' | 'certificateHashes'> {
-  const values = new Map<string, DerReader>();
-  for (const reader = new DerReader(attributes.contents); !reader.isAtEnd;) {
-    const attribute = reader.inside(TAG.sequence, 'signed attribute');
-    const type = attribute.oid('signed attribute type');
-    if (values.has(type)) throw new TlogError('malformed', 'signed attributes: expected each once, got one twice');
-    values.set(type, attribute.inside(TAG.set, 'signed attribute value'));
-    attribute.end('signed attribute');
+/** `SignerInfo`, RFC 5652 §5.3. */
+function readSigner(info: SignerInfo): Omit<Token, 'imprint' | 'timeMs' | 'info' | 'certificates'> {
+  const { signedAttrs, unsignedAttrs, version } = info;
+  const id: unknown = info.sid;
+  if (version !== 1 || !(id instanceof IssuerAndSerialNumber) || signedAttrs === undefined || unsignedAttrs !== undefined) {
+    throw new TlogError('malformed', 'signer: expected issuer, serial number and signed attributes alone, got others');
   }
-  const expect = (type: string, thing: string): DerReader => {
-    const value = values.get(type);
-    if (value === undefined) throw new TlogError('malformed', `${thing}: expected this signed attribute, got none`);
-    return value;
+  const issuer = new Uint8Array(id.issuer.toSchema().toBER());
+  const serial = id.serialNumber.valueBlock.valueHexView;
+  const values = new Map(
+    signedAttrs.attributes.map(({ type, values: [value] }): [string, BaseBlock] => [type, value as BaseBlock]),
+  );
+  if (values.size !== signedAttrs.attributes.length) {
+    throw new TlogError('malformed', 'signed attributes: expected each once, got one twice');
+  }
+  return {
+    signer: { issuer, serial },
+    hash: readAlgorithm(info.digestAlgorithm, HASHES, 'signer digest algorithm'),
+    // RFC 5652 §5.4: what is signed is the set with its own tag.
+    attributes: new Uint8Array(signedAttrs.encodedValue),
+    algorithm: readAlgorithm(info.signatureAlgorithm, SIGNATURES, 'signature algorithm'),
+    signature: info.signature.valueBlock.valueHexView,
+    ...readAttributes(values),
   };
-  expectOid(expect(CONTENT_TYPE, 'content type').oid('content type'), TST_INFO, 'content type');
-  const messageDigest = expect(MESSAGE_DIGEST, 'message digest').element(TAG.octetString, 'message digest').contents;
-  const [v1, v2] = [values.get(SIGNING_CERTIFICATE), values.get(SIGNING_CERTIFICATE_V2)];
-  const certificateHashes = [...(v1 ? [readCertificateHash(v1)] : []), ...(v2 ? [readCertificateHash(v2)] : [])];
-  // RFC 3161 §2.4.2 asks for one: without it the certificate could be exchanged for another of the same key.
-  if (certificateHashes.length === 0) expect(SIGNING_CERTIFICATE_V2, 'signing certificate');
-  // The first version has no choice of a hash.
-  if (v1 && certificateHashes[0]) certificateHashes[0] = { ...certificateHashes[0], hash: 'sha1' };
-  return { messageDigest, certificateHashes };
 }
 
-/** The first of `SigningCertificate` or `SigningCertificateV2`: the one that signs. */
-function readCertificateHash(value: DerReader): { hash: string; digest: Uint8Array } {
-  const id = value
-    .inside(TAG.sequence, 'signing certificate')
-    .inside(TAG.sequence, 'signing certificates')
-    .inside(TAG.sequence, 'signing certificate id');
-  const hash = id.isNext(TAG.sequence) ? readHash(id.inside(TAG.sequence, 'certificate hash'), 'certificate hash') : 'sha256';
-  return { hash, digest: id.element(TAG.octetString, 'certificate hash').contents };
-}
-
-/** `TSTInfo`, RFC 3161 §2.4.2, up to the time: what follows is signed and not asked for. */
-function readInfo(info: Uint8Array): Pick<Token, 'imprint' | 'timeMs'> {
-  const outer = new DerReader(info);
-  const reader = outer.inside(TAG.sequence, 'time-stamp info');
-  outer.end('time-stamp info');
-  reader.constant(1, 'time-stamp version');
-  reader.oid('time-stamp policy');
-  const imprint = reader.inside(TAG.sequence, 'imprint');
-  const hash = readHash(imprint.inside(TAG.sequence, 'imprint algorithm'), 'imprint algorithm');
-  const digest = imprint.element(TAG.octetString, 'imprint').contents;
-  imprint.end('imprint');
-  reader.element(TAG.integer, 'time-stamp serial number');
-  const time = decodeUtf8(reader.element(TAG.generalizedTime, 'time-stamp time').contents);
-  const iso = time.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)((?:\.\d{1,9})?)Z$/, '$1-$2-$3T$4:$5:$6$7Z');
-  const timeMs = iso === time ? NaN : parseTime(iso);
-  if (Number.isNaN(timeMs)) {
-    throw new TlogError('malformed', `time-stamp time: expected YYYYMMDDhhmmss[.f]Z, got ${JSON.stringify(time.slice(0, 40))}`);
+function readAttributes(values: ReadonlyMap<string, BaseBlock>): Pick<Token, 'messageDigest' | 'certificateHashes'> {
+  const type = values.get(CONTENT_TYPE);
+  const digest = values.get(MESSAGE_DIGEST);
+  if (!(type instanceof ObjectIdentifier) || !(digest instanceof OctetString)) {
+    throw new TlogError('malformed', 'signed attributes: expected content type and message digest, got others');
   }
-  return { imprint: { hash, digest }, timeMs };
+  expectOid(type.getValue(), TST_INFO, 'content type');
+  const [first, second] = [values.get(SIGNING_CERTIFICATE), values.get(SIGNING_CERTIFICATE_V2)];
+  // RFC 3161 §2.4.2 asks for one: without it the certificate could be exchanged for another of the same key.
+  if (first === undefined && second === undefined) {
+    throw new TlogError('malformed', 'signing certificate: expected this signed attribute, got none');
+  }
+  return {
+    messageDigest: digest.valueBlock.valueHexView,
+    certificateHashes: [
+      // The first version has no choice of a hash.
+      ...(first === undefined ? [] : [{ ...readCertificateHash(first), hash: 'sha1' }]),
+      ...(second === undefined ? [] : [readCertificateHash(second)]),
+    ],
+  };
 }
 
-function readHash(reader: DerReader, thing: string): string {
-  return readAlgorithm(reader, HASHES, thing);
+/** The first of `SigningCertificate` or `SigningCertificateV2`: `{{{[algorithm], hash, …}, …}, …}`, the one that signs. */
+function readCertificateHash(value: BaseBlock): { hash: string; digest: Uint8Array } {
+  const [head, next] = items(items(items(value)[0])[0]);
+  if (head instanceof OctetString) return { hash: 'sha256', digest: head.valueBlock.valueHexView };
+  const [name] = items(head);
+  if (!(name instanceof ObjectIdentifier) || !(next instanceof OctetString)) {
+    throw new TlogError('malformed', 'signing certificate: expected the hash of one, got something else');
+  }
+  return { hash: known(name.getValue(), HASHES, 'certificate hash'), digest: next.valueBlock.valueHexView };
+}
+
+function items(block: BaseBlock | undefined): BaseBlock[] {
+  if (block instanceof Sequence) return block.valueBlock.value;
+  throw new TlogError('malformed', 'signing certificate: expected a sequence, got something else');
+}
+
+/** `TSTInfo`, RFC 3161 §2.4.2: of what it says only imprint and time are asked for, and all of it is signed. */
+function readInfo(info: Uint8Array): Pick<Token, 'imprint' | 'timeMs'> {
+  const { version, messageImprint, genTime } = TSTInfo.fromBER(info);
+  if (version !== 1 || Number.isNaN(genTime.getTime())) {
+    throw new TlogError('malformed', 'time-stamp info: expected version 1 and a time, got something else');
+  }
+  const hash = readAlgorithm(messageImprint.hashAlgorithm, HASHES, 'imprint algorithm');
+  return { imprint: { hash, digest: messageImprint.hashedMessage.valueBlock.valueHexView }, timeMs: genTime.getTime() };
 }
 
 /** `AlgorithmIdentifier` of one in the table, its parameters absent or NULL. */
-function readAlgorithm<T>(reader: DerReader, known: Record<string, T>, thing: string): T {
-  const oid = reader.oid(thing);
-  const algorithm = known[oid];
-  if (algorithm === undefined) {
-    throw new TlogError('unsupported', `${thing}: expected one of OID ${Object.keys(known).join(', ')}, got ${oid.slice(0, 80)}`);
+function readAlgorithm<T>(
+  { algorithmId, algorithmParams }: AlgorithmIdentifier,
+  table: Readonly<Record<string, T>>,
+  thing: string,
+): T {
+  if (algorithmParams !== undefined && !(algorithmParams instanceof Null)) {
+    throw new TlogError('malformed', `${thing} parameters: expected NULL or none, got others`);
   }
-  if (!reader.isAtEnd && reader.element(TAG.null, `${thing} parameters`).contents.length > 0) {
-    throw new TlogError('malformed', `${thing} parameters: expected an empty NULL, got contents`);
+  return known(algorithmId, table, thing);
+}
+
+function known<T>(oid: string, table: Readonly<Record<string, T>>, thing: string): T {
+  const found = table[oid];
+  if (found !== undefined) return found;
+  throw new TlogError('unsupported', `${thing}: expected one of OID ${Object.keys(table).join(', ')}, got ${oid.slice(0, 80)}`);
+}
+
+/** Runs pkijs on bytes of somebody else: what it throws, in words of its own, means that they are not what they should be. */
+export function parse<T>(thing: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TlogError) throw error;
+    const reason = error instanceof Error ? error.message.slice(0, 120) : '';
+    throw new TlogError('malformed', `${thing}: expected the shape that evidence carries, got another (${reason})`);
   }
-  reader.end(thing);
-  return algorithm;
+}
+
+/** DER has one spelling for a value, which BER has not: `malformed` unless writing again what was read gives the same bytes. */
+export function checkSpelling(thing: string, written: ArrayBuffer, read: ArrayBuffer | Uint8Array): void {
+  const { offset, result } = fromBER(read);
+  if (equal(new Uint8Array(written), new Uint8Array(read)) && offset === read.byteLength && result.error === '') return;
+  throw new TlogError('malformed', `${thing}: expected DER, got another spelling`);
 }
 
 function expectOid(oid: string, expected: string, thing: string): void {

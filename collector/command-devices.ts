@@ -6,11 +6,14 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
+import { checkDevice } from '../tlog/origin.ts';
 import { nowSeconds } from './clock.ts';
-import { loadConfig, reading, working, type Context } from './context.ts';
+import { loadConfig, reading, storePath, working, type Context } from './context.ts';
 import { findDevice, listDevices, type Device } from './device.ts';
 import { approve, retire } from './enrol.ts';
+import { createPassword, hashPassword } from './password.ts';
 import type { TokenRow } from './row.ts';
+import { Store } from './store.ts';
 import { createToken } from './token.ts';
 
 const MICROSECONDS = 1_000_000;
@@ -43,6 +46,36 @@ export function devicesRetire(words: string[], options: { reason: string }, comm
       text: `${origin} is retired: nothing more is taken of it, what is held stays`,
     });
   });
+}
+
+export async function devicesPassword(
+  device: string,
+  options: { remove?: true },
+  command: Command,
+  context: Context,
+): Promise<void> {
+  checkDevice(device);
+  const { values } = loadConfig(command, context);
+  const store = Store.open(storePath(values), 'write');
+  try {
+    if (options.remove === true) {
+      if (!store.transaction(() => store.passwords.remove(device))) {
+        throw new Failure(EXIT.error, `${device}: expected a device with a password, got one without`);
+      }
+      const text = `${device} can't connect to the embedded broker any more`;
+      printResult(context.terminal, command, { json: { device, removed: true }, text });
+      return;
+    }
+    const password = createPassword();
+    const hash = await hashPassword(password);
+    store.transaction(() => {
+      store.passwords.put(device, hash);
+    });
+    context.terminal.stderr.write(`password of ${device} at the embedded broker; it is shown only now\n`);
+    printResult(context.terminal, command, { json: { device, password }, text: password });
+  } finally {
+    store.close();
+  }
 }
 
 export function tokenCreate(options: { device?: string; count?: number }, command: Command, context: Context): void {

@@ -1,10 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { createProgram } from '../program/command.ts';
 import { withConfig } from '../program/config-command.ts';
-import { devicesApprove, devicesList, devicesRetire, tokenCreate, tokenList, tokenRevoke } from './command-devices.ts';
+import { devicesApprove, devicesList, devicesPassword, devicesRetire, tokenCreate, tokenList, tokenRevoke } from './command-devices.ts';
 import { entries } from './command-entries.ts';
 import { configCheck, configInit, configShow, initCollector } from './command-init.ts';
 import { evidence, exportAll, prove, verify } from './command-read.ts';
+import { runService } from './command-run.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Context } from './context.ts';
 
@@ -60,6 +61,13 @@ export function collectorProgram(context: Context): Command {
     .option('--reason <text>', 'told to the device', 'retired by an operator')
     .action(withContext(devicesRetire));
 
+  devices
+    .command('password')
+    .description('make a password for the embedded broker and print it, once; the device comes with its name as user')
+    .argument('<name>', 'name of the device')
+    .option('--remove', 'it may not connect any more')
+    .action(withContext(devicesPassword));
+
   const token = program.command('token').description('tokens that admit devices without an operator');
   token
     .command('create')
@@ -74,6 +82,10 @@ export function collectorProgram(context: Context): Command {
     .argument('<number>', 'as the list shows it', parseCount)
     .action(withContext(tokenRevoke));
 
+  program
+    .command('run')
+    .description('the service: take what devices send, give receipts, until told to stop')
+    .action(withContext(runService));
   program
     .command('entries')
     .description('the entries of the fleet in their merged order')

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { BROKER_URL, isBrokerUrl } from '../program/broker-socket.ts';
 import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
 import { integer, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
@@ -10,10 +11,7 @@ export const DEFAULT_CONFIG_PATH = '/etc/tallystick/collector.toml';
 
 const FLEET = text(isFleet, '1 to 63 letters, digits, "-" or ".", the first a letter or digit');
 const ANY = text(() => true, 'text');
-const URL_OR_NONE = text(
-  (word) => word === '' || /^(?:mqtts?|wss?):\/\/[^/]/.test(word),
-  '"" or a URL that begins with mqtt://, mqtts://, ws:// or wss://',
-);
+const URL_OR_NONE = text((word) => word === '' || isBrokerUrl(word), `${BROKER_URL}, or ""`);
 const GROUP_OR_NONE = text((word) => !/[/+#\0]/.test(word), '"" or a name without "/", "+" and "#"');
 const HOST = text((word) => /^[A-Za-z0-9.:-]+$/.test(word), 'an address or host name');
 
@@ -58,6 +56,7 @@ const SETTINGS = v.strictObject({
     ca_file: setting(optionalPath(), '', 'PEM certificates that the broker must be vouched for by; "": those of the system.'),
     cert_file: setting(optionalPath(), '', 'PEM certificate to show to the broker; "": none.'),
     key_file: setting(optionalPath(), '', 'PEM private key of that certificate.'),
+    keep_alive_s: setting(integer(1, 65_535), 30, 'The broker hears of us at least every so many seconds.'),
     shared_group: setting(
       GROUP_OR_NONE,
       '',

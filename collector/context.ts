@@ -22,7 +22,7 @@ export interface Context {
   readonly stopSignal: () => AbortSignal;
 }
 
-export function loadConfig(command: Command, { env }: Context): ReturnType<typeof loadCollectorConfig> {
+export function loadConfig(command: Command, { env }: Pick<Context, 'env'>): ReturnType<typeof loadCollectorConfig> {
   return loadCollectorConfig(sourcesOf(command, env));
 }
 

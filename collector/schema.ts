@@ -1,4 +1,5 @@
 import type { StoreKind } from '../program/sqlite.ts';
+import { TRIGGERS } from './triggers.ts';
 
 /** Entries, payloads and seals of all logs share a table each: a row's id is `log number * 2^40 + index`. */
 export const LOG_STRIDE = 2 ** 40;
@@ -8,7 +9,7 @@ export const MAX_LOGS = 2 ** 13;
 /**
  * The collector's tables. What was received and signed is written once: the triggers hold in SQL what the code promises, so that not
  * even a bug of ours loses or changes any of it. What may change: a log advances (its size rises, its times never fall), its standing,
- * and what waits or is counted (enrolments, tokens, claims, refusals).
+ * and what waits or is counted (enrolments, tokens, passwords, claims, refusals).
  *
  * - `log`: an admitted log and where it stands: the tree's peaks, the head, number and key of the next seal, the merged time of its
  *   last entry; `time` of the newest cosignature or state note, and the newest `receipt`
@@ -125,6 +126,12 @@ CREATE TABLE token (
   revoked INTEGER
 ) STRICT;
 
+CREATE TABLE password (
+  device TEXT PRIMARY KEY,
+  salt BLOB NOT NULL CHECK (length(salt) = 16),
+  hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
 CREATE TABLE claim (
   log INTEGER NOT NULL REFERENCES log,
   size INTEGER NOT NULL,
@@ -164,76 +171,7 @@ CREATE TABLE sample (
   bytes BLOB NOT NULL
 ) STRICT;
 CREATE INDEX sample_of ON sample (device, kind, code);
-
-CREATE TRIGGER log_update BEFORE UPDATE ON log
-WHEN NEW.number IS NOT OLD.number OR NEW.origin IS NOT OLD.origin OR NEW.device IS NOT OLD.device
-  OR NEW.vkey IS NOT OLD.vkey OR NEW.admission IS NOT OLD.admission OR NEW.size < OLD.size OR NEW.time < OLD.time
-  OR NEW.merged_time < OLD.merged_time OR NEW.k < OLD.k
-  OR (NEW.size = OLD.size AND (NEW.peaks IS NOT OLD.peaks OR NEW.head IS NOT OLD.head OR NEW.k IS NOT OLD.k
-    OR NEW.seal_key IS NOT OLD.seal_key OR NEW.merged_time IS NOT OLD.merged_time))
-BEGIN SELECT RAISE(ABORT, 'a log only grows'); END;
-CREATE TRIGGER log_delete BEFORE DELETE ON log
-BEGIN SELECT RAISE(ABORT, 'a log is never deleted'); END;
-
-CREATE TRIGGER entry_update BEFORE UPDATE ON entry
-BEGIN SELECT RAISE(ABORT, 'an entry is never changed'); END;
-CREATE TRIGGER entry_delete BEFORE DELETE ON entry
-BEGIN SELECT RAISE(ABORT, 'an entry is never deleted'); END;
-
-CREATE TRIGGER payload_update BEFORE UPDATE ON payload
-BEGIN SELECT RAISE(ABORT, 'a payload is never changed'); END;
-CREATE TRIGGER payload_delete BEFORE DELETE ON payload
-BEGIN SELECT RAISE(ABORT, 'a payload is never deleted'); END;
-
-CREATE TRIGGER seal_update BEFORE UPDATE ON seal
-BEGIN SELECT RAISE(ABORT, 'a seal is never changed'); END;
-CREATE TRIGGER seal_delete BEFORE DELETE ON seal
-BEGIN SELECT RAISE(ABORT, 'a seal is never deleted'); END;
-
-CREATE TRIGGER salt_update BEFORE UPDATE ON salt
-BEGIN SELECT RAISE(ABORT, 'salts are never changed'); END;
-CREATE TRIGGER salt_delete BEFORE DELETE ON salt
-BEGIN SELECT RAISE(ABORT, 'salts are never deleted'); END;
-
-CREATE TRIGGER subtree_update BEFORE UPDATE ON subtree
-BEGIN SELECT RAISE(ABORT, 'a subtree hash is never changed'); END;
-CREATE TRIGGER subtree_delete BEFORE DELETE ON subtree
-BEGIN SELECT RAISE(ABORT, 'a subtree hash is never deleted'); END;
-
-CREATE TRIGGER leaf_insert BEFORE INSERT ON leaf
-WHEN NEW.position IS NOT (SELECT coalesce(max(position) + 1, 0) FROM leaf)
-BEGIN SELECT RAISE(ABORT, 'leaves follow one another'); END;
-CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf
-BEGIN SELECT RAISE(ABORT, 'a leaf is never changed'); END;
-CREATE TRIGGER leaf_delete BEFORE DELETE ON leaf
-BEGIN SELECT RAISE(ABORT, 'a leaf is never deleted'); END;
-
-CREATE TRIGGER fleet_update BEFORE UPDATE ON fleet
-WHEN NEW.number IS NOT OLD.number OR NEW.fleet_vkey IS NOT OLD.fleet_vkey OR NEW.collector_vkey IS NOT OLD.collector_vkey
-  OR NEW.log_vkey IS NOT OLD.log_vkey OR NEW.size < OLD.size OR NEW.signed < OLD.signed
-  OR (NEW.size = OLD.size AND NEW.peaks IS NOT OLD.peaks)
-  OR (NEW.signed = OLD.signed AND NEW.checkpoint IS NOT OLD.checkpoint)
-BEGIN SELECT RAISE(ABORT, 'the fleet log only grows'); END;
-CREATE TRIGGER fleet_delete BEFORE DELETE ON fleet
-BEGIN SELECT RAISE(ABORT, 'the fleet log is never deleted'); END;
-
-CREATE TRIGGER fleet_subtree_update BEFORE UPDATE ON fleet_subtree
-BEGIN SELECT RAISE(ABORT, 'a subtree hash is never changed'); END;
-CREATE TRIGGER fleet_subtree_delete BEFORE DELETE ON fleet_subtree
-BEGIN SELECT RAISE(ABORT, 'a subtree hash is never deleted'); END;
-
-CREATE TRIGGER token_update BEFORE UPDATE ON token
-WHEN NEW.number IS NOT OLD.number OR NEW.key IS NOT OLD.key OR NEW.device IS NOT OLD.device OR NEW.count IS NOT OLD.count
-  OR NEW.used < OLD.used OR (OLD.revoked IS NOT NULL AND NEW.revoked IS NOT OLD.revoked)
-BEGIN SELECT RAISE(ABORT, 'a token is only used or revoked'); END;
-CREATE TRIGGER token_delete BEFORE DELETE ON token
-BEGIN SELECT RAISE(ABORT, 'a token is never deleted'); END;
-
-CREATE TRIGGER fork_update BEFORE UPDATE ON fork
-BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;
-CREATE TRIGGER fork_delete BEFORE DELETE ON fork
-BEGIN SELECT RAISE(ABORT, 'evidence is never deleted'); END;
-`;
+${TRIGGERS}`;
 
 export const STORE: StoreKind = {
   program: 'tallystick-collector',

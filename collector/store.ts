@@ -6,6 +6,7 @@ import { EnrolmentTable } from './enrolment-table.ts';
 import { EvidenceTable } from './evidence-table.ts';
 import { FleetTable } from './fleet-table.ts';
 import { LogTable } from './log-table.ts';
+import { PasswordTable } from './password-table.ts';
 import { STORE } from './schema.ts';
 
 /**
@@ -17,6 +18,7 @@ export class Store {
   readonly fleet: FleetTable;
   readonly enrolments: EnrolmentTable;
   readonly evidence: EvidenceTable;
+  readonly passwords: PasswordTable;
   readonly #db: Database.Database;
   readonly #path: string;
 
@@ -27,6 +29,7 @@ export class Store {
     this.fleet = new FleetTable(db);
     this.enrolments = new EnrolmentTable(db);
     this.evidence = new EvidenceTable(db);
+    this.passwords = new PasswordTable(db);
   }
 
   /** Makes the file and its tables; what is there already is left as it is. */

@@ -8,6 +8,17 @@ export interface Broker extends Credentials {
   readonly url: string;
 }
 
+export const BROKER_URL = 'mqtt://host:port, mqtts://host:port or mqtt+unix:///path, with neither user nor password';
+
+/** Whether it is a {@link BROKER_URL}. */
+export function isBrokerUrl(word: string): boolean {
+  if (!URL.canParse(word)) return false;
+  const { protocol, hostname, pathname, username, password, search, hash } = new URL(word);
+  if (username !== '' || password !== '' || search !== '' || hash !== '') return false;
+  if (protocol === 'mqtt+unix:') return hostname === '' && pathname.startsWith('/');
+  return (protocol === 'mqtt:' || protocol === 'mqtts:') && hostname !== '' && (pathname === '' || pathname === '/');
+}
+
 /** Begins to connect; what goes wrong is told by the socket. */
 export function openSocket({ url, tls }: Broker): Socket {
   const { protocol, hostname, port, pathname } = new URL(url);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { EXIT, Failure } from './failure.ts';
 
 /** Where the secrets of a connection to a broker lie; "" where there is none. */
@@ -17,20 +18,47 @@ export interface Credentials {
   readonly tls: { readonly ca: string | undefined; readonly cert: string | undefined; readonly key: string | undefined };
 }
 
-/** Reads them; `section` names where they are configured. `Failure` (exit 78) where a file can't be read. */
+/** Reads them; `section` names where they are configured. `Failure` (exit 78) where a file can't be read or used. */
 export function readCredentials(section: string, files: CredentialFiles): Credentials {
-  const read = (key: keyof CredentialFiles): string | undefined => {
-    if (files[key] === '') return undefined;
-    try {
-      return readFileSync(files[key], 'utf8');
-    } catch (error) {
-      const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-      throw new Failure(EXIT.config, `${section}.${key}: expected a readable file, got ${got} for ${files[key]}`, { cause: error });
-    }
-  };
+  const read = (key: keyof CredentialFiles): string | undefined =>
+    files[key] === '' ? undefined : readFile(`${section}.${key}`, files[key]);
+  const tls = { ca: read('ca_file'), cert: read('cert_file'), key: read('key_file') };
+  checkPem(section, tls);
   return {
     username: files.username === '' ? undefined : files.username,
     password: read('password_file')?.replace(/\r?\n$/, ''),
-    tls: { ca: read('ca_file'), cert: read('cert_file'), key: read('key_file') },
+    tls,
   };
+}
+
+/** The text of a file that the setting `key` names. `Failure` (exit 78) where it can't be read. */
+export function readFile(key: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new Failure(EXIT.config, `${key}: expected a readable file, got ${got} for ${path}`, { cause: error });
+  }
+}
+
+/** Certificates and keys that OpenSSL does not take would otherwise show at the first connection. */
+export function checkPem(section: string, { ca, cert, key }: Credentials['tls']): void {
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new Failure(EXIT.config, `${section}: expected cert_file and key_file together, got one of them`);
+  }
+  try {
+    createSecureContext({
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    });
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error);
+    throw new Failure(
+      EXIT.config,
+      `${section}: expected certificates and a key (PEM) that fit together, got what OpenSSL refuses (${got})`,
+      {
+        cause: error,
+      },
+    );
+  }
 }

@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process';
 
+const DAY_MS = 86_400_000;
+
 /** Tells systemd how a service is, sd_notify(3). */
 export interface Notifier {
   ready(): void;
   stopping(): void;
   /** Feeds the watchdog; to be called only while work makes progress. */
   alive(): void;
-  /** How often systemd expects {@link alive} at the least; undefined where it does not watch. */
-  readonly watchdogMs: number | undefined;
+  /** How often to call {@link alive}: a third of the time after which systemd gives up; a day where it does not watch. */
+  readonly aliveMs: number;
 }
 
 /**
@@ -17,6 +19,7 @@ export interface Notifier {
 export function createNotifier(env: Readonly<Record<string, string | undefined>>, onError: (error: Error) => void): Notifier {
   const asked = env['NOTIFY_SOCKET'] !== undefined;
   const microseconds = Number(env['WATCHDOG_USEC'] ?? '');
+  const isWatched = asked && microseconds > 0;
   const tell = (...words: string[]): void => {
     if (!asked) return;
     execFile('systemd-notify', words, (error) => {
@@ -31,8 +34,8 @@ export function createNotifier(env: Readonly<Record<string, string | undefined>>
       tell('STOPPING=1');
     },
     alive: () => {
-      tell('WATCHDOG=1');
+      if (isWatched) tell('WATCHDOG=1');
     },
-    watchdogMs: asked && microseconds > 0 ? microseconds / 1000 : undefined,
+    aliveMs: isWatched ? microseconds / 3000 : DAY_MS,
   };
 }

@@ -7,6 +7,7 @@ import { Duplex } from 'node:stream';
 export function limitPackets(connection: Duplex, maxBytes: number): Duplex {
   const lengths = new PacketLengths();
   const stream = new Duplex({
+    allowHalfOpen: false,
     read: () => {
       connection.resume();
     },
@@ -36,40 +37,43 @@ export function limitPackets(connection: Duplex, maxBytes: number): Duplex {
     stream.destroy(error);
   });
   connection.on('close', () => {
-    stream.destroy();
+    // What came before the end is still to be read.
+    if (!connection.readableEnded) stream.destroy();
   });
   return stream;
 }
 
 /**
- * Reads the lengths of packets out of their bytes, MQTT 5 §2.1.4: one byte of type and flags, then the bytes that follow, as one to
- * four groups of 7 bits, the lowest first.
+ * Reads the lengths of packets out of their bytes, MQTT 5 §2.1.4: one byte of type and flags, then the number of bytes that follow, in
+ * one to four groups of 7 bits, the lowest first.
  */
 class PacketLengths {
   /** Bytes of the packet that still have to come. */
   #left = 0;
-  /** Place within the length; undefined while the first byte is due. */
-  #place: number | undefined;
+  /** Groups of the length that were read; undefined while the first byte is due. */
+  #groups: number | undefined;
   #length = 0;
 
-  /** The length of the longest packet that begins in here, 0 if none does; infinite where a length has more than four bytes. */
+  /** The length of the longest packet that begins in here, 0 if none does; infinite where a length has more than four groups. */
   push(chunk: Uint8Array): number {
     let longest = 0;
-    for (let at = Math.min(this.#left, chunk.length); at < chunk.length;) {
-      this.#left = 0;
-      const byte = chunk[at++] ?? 0;
-      if (this.#place === undefined) {
-        this.#place = 0;
+    let at = Math.min(this.#left, chunk.length);
+    this.#left -= at;
+    while (at < chunk.length) {
+      const byte = chunk[at++] as number;
+      if (this.#groups === undefined) {
+        this.#groups = 0;
         this.#length = 0;
         continue;
       }
-      if (this.#place === 4) return Infinity;
-      this.#length += (byte & 127) * 128 ** this.#place++;
+      if (this.#groups === 4) return Infinity;
+      this.#length += (byte & 127) * 128 ** this.#groups++;
       if (byte >= 128) continue;
-      longest = Math.max(longest, 1 + this.#place + this.#length);
-      this.#place = undefined;
-      this.#left = this.#length - Math.min(this.#length, chunk.length - at);
-      at += this.#length - this.#left;
+      longest = Math.max(longest, 1 + this.#groups + this.#length);
+      this.#groups = undefined;
+      const here = Math.min(this.#length, chunk.length - at);
+      this.#left = this.#length - here;
+      at += here;
     }
     return longest;
   }

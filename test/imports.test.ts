@@ -27,7 +27,8 @@ const EXCEPTIONS: Record<string, readonly string[]> = {
 /** Package → the only files that import it, if only its types. Packages that are not listed may be imported by any program. */
 const PACKAGES: Record<string, readonly string[]> = {
   'better-sqlite3': ['agent/store.ts', 'agent/store-lock.ts', 'agent/rows.ts', 'agent/store-error.ts', 'collector/store.ts'],
-  mqtt: ['agent/capture-mqtt.ts', 'agent/uplink.ts', 'agent/uplink-session.ts', 'collector/inbox.ts'],
+  mqtt: ['agent/mqtt-session.ts', 'program/mqtt-link.ts'],
+  aedes: ['collector/broker.ts'],
 };
 
 const TLOG_PACKAGES = /^@noble\/(?:ed25519$|hashes\/)/;
@@ -35,6 +36,7 @@ const TLOG_PACKAGES = /^@noble\/(?:ed25519$|hashes\/)/;
 /** Files whose subject is files, and the edges of each program. */
 const FILES = [
   'program/config-file.ts',
+  'program/credentials.ts',
   'program/durable-file.ts',
   'agent/clock.ts',
   'agent/generation.ts',
@@ -46,7 +48,7 @@ const FILES = [
   'agent/init.ts',
   'agent/store.ts',
   'agent/writer.ts',
-  'auditor/main.ts',
+  'auditor/file.ts',
 ];
 
 /** These look at the surroundings, so that nothing else does. */

@@ -76,9 +76,9 @@ export function writeBytes(bytes: Uint8Array): void {
   writeRaw(bytes);
 }
 
-/** Throws `malformed` on text that has no UTF-8. */
-export function writeText(text: string): void {
-  if (text.length > SHORT_TEXT || !writeAscii(text)) writeUnicode(text);
+/** Answers with the length of the text in bytes. Throws `malformed` on text that has no UTF-8. */
+export function writeText(text: string): number {
+  return text.length <= SHORT_TEXT && writeAscii(text) ? text.length : writeUnicode(text);
 }
 
 /** The head last, so that nothing is written of text that turns out not to be ASCII: then the answer is false. */
@@ -96,11 +96,12 @@ function writeAscii(text: string): boolean {
   return true;
 }
 
-function writeUnicode(text: string): void {
+function writeUnicode(text: string): number {
   if (!text.isWellFormed()) throw new TlogError('malformed', 'text: expected Unicode, got a lone surrogate');
   const bytes = utf8.encode(text);
   writeHead(TEXT, bytes.length);
   writeRaw(bytes);
+  return bytes.length;
 }
 
 function writeRaw(bytes: Uint8Array): void {

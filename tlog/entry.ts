@@ -45,27 +45,29 @@ const HASH_BYTES = 32;
  * The stem is what an entry and a segment's item have in common. Throws what {@link decodeEntry} would.
  */
 export function encodeStem(header: Header): Uint8Array {
-  checkFields(header);
   begin();
   writeHead(ARRAY, 6);
   writeUint(header.time);
   writeUint(header.clock);
-  writeText(header.source);
-  writeText(header.topic);
-  checkSize('attributes', writeAttributes(header.attributes), 0, MAX_ATTRIBUTES_BYTES);
+  writeField('source', header.source, SOURCE_BYTES);
+  writeField('topic', header.topic, TOPIC_BYTES);
+  const start = written();
+  writeHead(ARRAY, header.attributes.length);
+  let previous: string | undefined;
+  for (const [key, value] of header.attributes) {
+    writeHead(ARRAY, 2);
+    writeField('attribute key', key, KEY_BYTES);
+    writeText(value);
+    checkOrder(previous, key);
+    previous = key;
+  }
+  checkSize('attributes', written() - start, ATTRIBUTES_BYTES);
   return take();
 }
 
-/** Answers with the length of the encoding. */
-function writeAttributes(attributes: readonly Attribute[]): number {
-  const start = written();
-  writeHead(ARRAY, attributes.length);
-  for (const [key, value] of attributes) {
-    writeHead(ARRAY, 2);
-    writeText(key);
-    writeText(value);
-  }
-  return written() - start;
+/** What is too long in characters is so in bytes too, and is not encoded first. */
+function writeField(thing: string, text: string, bytes: Range): void {
+  checkSize(thing, text.length > bytes.most ? utf8Length(text) : writeText(text), bytes);
 }
 
 export function joinEntry(stem: Uint8Array, payloadHash: Uint8Array): Uint8Array {
@@ -99,28 +101,41 @@ export function readHeader(reader: Reader): Header {
     reader.tuple(2, 'attribute');
     attributes.push([reader.text('attribute key'), reader.text('attribute value')]);
   }
-  checkSize('attributes', reader.at - start, 0, MAX_ATTRIBUTES_BYTES);
+  checkSize('attributes', reader.at - start, ATTRIBUTES_BYTES);
   const header: Header = { time, clock, source, topic, attributes };
   checkFields(header);
   return header;
 }
 
 function checkFields({ source, topic, attributes }: Header): void {
-  checkSize('source', utf8Length(source), 1, MAX_SOURCE_BYTES);
-  checkSize('topic', utf8Length(topic), 0, MAX_TOPIC_BYTES);
+  checkSize('source', utf8Length(source), SOURCE_BYTES);
+  checkSize('topic', utf8Length(topic), TOPIC_BYTES);
   let previous: string | undefined;
   for (const [key] of attributes) {
-    checkSize('attribute key', utf8Length(key), 1, MAX_ATTRIBUTE_KEY_BYTES);
-    if (previous !== undefined && compareKeys(previous, key) >= 0) {
-      throw new TlogError('malformed', `attributes: expected unique ascending keys, got ${quote(key)} after ${quote(previous)}`);
-    }
+    checkSize('attribute key', utf8Length(key), KEY_BYTES);
+    checkOrder(previous, key);
     previous = key;
   }
 }
 
-function checkSize(thing: string, length: number, least: number, most: number): void {
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+const SOURCE_BYTES: Range = { least: 1, most: MAX_SOURCE_BYTES };
+const TOPIC_BYTES: Range = { least: 0, most: MAX_TOPIC_BYTES };
+const KEY_BYTES: Range = { least: 1, most: MAX_ATTRIBUTE_KEY_BYTES };
+const ATTRIBUTES_BYTES: Range = { least: 0, most: MAX_ATTRIBUTES_BYTES };
+
+function checkSize(thing: string, length: number, { least, most }: Range): void {
   if (length < least) throw new TlogError('malformed', `${thing}: expected at least ${least} bytes, got ${length}`);
   if (length > most) throw new TlogError('limit', `${thing}: expected at most ${most} bytes, got ${length}`);
+}
+
+function checkOrder(previous: string | undefined, key: string): void {
+  if (previous === undefined || compareKeys(previous, key) < 0) return;
+  throw new TlogError('malformed', `attributes: expected unique ascending keys, got ${quote(key)} after ${quote(previous)}`);
 }
 
 /** Nearly all text is short ASCII, and to count is cheaper than to encode. */

@@ -35,14 +35,14 @@ export function payloadHash(suite: Suite, payload: Uint8Array, salt: Uint8Array)
  */
 export function saltsOf(suite: Suite, saltKey: Uint8Array): (place: number) => Uint8Array {
   let number = -1;
-  let block: Uint8Array = new Uint8Array();
+  let block = new ArrayBuffer();
   return (place) => {
     const wanted = Math.floor(place / SALTS_PER_BLOCK);
     if (wanted !== number) {
-      block = suite.shake256(concat(Uint8Array.of(SALT_PREFIX), saltKey, u64be(wanted)), SALTS_PER_BLOCK * SALT_BYTES);
+      block = new ArrayBuffer(SALTS_PER_BLOCK * SALT_BYTES);
+      new Uint8Array(block).set(suite.shake256(concat(Uint8Array.of(SALT_PREFIX), saltKey, u64be(wanted)), block.byteLength));
       number = wanted;
     }
-    const at = (place % SALTS_PER_BLOCK) * SALT_BYTES;
-    return block.subarray(at, at + SALT_BYTES);
+    return new Uint8Array(block, (place - wanted * SALTS_PER_BLOCK) * SALT_BYTES, SALT_BYTES);
   };
 }

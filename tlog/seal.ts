@@ -1,7 +1,7 @@
 import { equal } from './bytes.ts';
 import { encode, Reader, type Value } from './cbor.ts';
 import { TlogError } from './error.ts';
-import type { Suite } from './suite.ts';
+import type { KeyPair, Suite } from './suite.ts';
 
 /** Limits of a seal epoch: when a seal is due, and the size that no epoch exceeds, so that one always fits a segment. */
 export const EPOCH_ENTRIES = 1024;
@@ -43,7 +43,12 @@ export interface Seal {
 }
 
 export function signSeal(suite: Suite, seal: Omit<Seal, 'signature'>, seed: Uint8Array): Seal {
-  return { ...seal, signature: suite.sign(encode(sealedValue(seal)), seed) };
+  return signSealBy((message) => suite.sign(message, seed), seal);
+}
+
+/** {@link signSeal} for who holds the key itself. */
+export function signSealBy(sign: KeyPair['sign'], seal: Omit<Seal, 'signature'>): Seal {
+  return { ...seal, signature: sign(encode(sealedValue(seal))) };
 }
 
 /** The form in which a seal stands in evidence: `[sealed, signature]`. */

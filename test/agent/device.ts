@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import type { Reading } from '../../agent/clock.ts';
 import { generationPart, openIdentity, pathsIn, type DeviceName, type Paths } from '../../agent/generation.ts';
@@ -56,6 +56,17 @@ export interface Device {
   epochBytes(log?: number): Uint8Array;
 }
 
+/** A file system in memory, where there is one: a sync costs nothing there, and nobody cuts the power of a test. */
+const MEMORY = ((): string => {
+  try {
+    accessSync('/dev/shm', constants.W_OK);
+    return '/dev/shm';
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return tmpdir();
+  }
+})();
+
 /** A clock that shows one microsecond more at each reading. */
 export function ticking(): () => Reading {
   let time = START;
@@ -63,7 +74,7 @@ export function ticking(): () => Reading {
 }
 
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
+  const folder = mkdtempSync(join(MEMORY, 'tallystick-'));
   onTestFinished(() => {
     rmSync(folder, { recursive: true, force: true });
   });
@@ -76,6 +87,24 @@ export function newDevice(): Device {
   const device = deviceIn(folder);
   Writer.init({ suite: native, paths: device.paths, name: NAME });
   return device;
+}
+
+/** Copies of a device that is made once, in the first test that asks for one: each sync it saves counts. Its writers are closed. */
+export function copiesOf(make: () => Device): () => Device {
+  const files = new Map<string, Buffer>();
+  return () => {
+    if (files.size === 0) {
+      const { folder } = make();
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name);
+        if (entry.isFile()) files.set(relative(folder, path), readFileSync(path));
+      }
+    }
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'keys'), { mode: 0o700 });
+    for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes, { mode: 0o600 });
+    return deviceIn(folder);
+  };
 }
 
 /** A device in a folder that may hold one already. */

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createIdentity, readIdentity } from '../../agent/identity.ts';
@@ -67,13 +67,6 @@ describe('is an error, not "no key":', () => {
     const path = newPath();
     mkdirSync(path);
     expect(() => readIdentity(path, native, VKEY)).toThrow(/EISDIR/);
-  });
-
-  test.skipIf(process.getuid?.() === 0)('a file that may not be read', () => {
-    const path = newPath();
-    createIdentity(path, pump);
-    chmodSync(path, 0o000);
-    expect(() => readIdentity(path, native, VKEY)).toThrow(/EACCES/);
   });
 
   test('a folder that is a file', () => {

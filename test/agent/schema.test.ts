@@ -1,10 +1,8 @@
 import type Database from 'better-sqlite3';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { LOG_STRIDE, MAX_LOGS, SCHEMA, STATEMENTS } from '../../agent/schema.ts';
 import { Store } from '../../agent/store.ts';
-import { connectionOf, messages, newDevice, temporaryFolder } from './device.ts';
+import { connectionOf, copiesOf, messages, newDevice } from './device.ts';
 
 const HASH = `x'${'00'.repeat(32)}'`;
 /** The salts of ten entries, and of nine. */
@@ -18,17 +16,8 @@ const ENTRY = 'an entry is never changed';
 const UNRECEIPTED = 'an entry that no receipt covers is never deleted';
 const EPOCH = 'an epoch is never changed';
 
-let store: Buffer | undefined;
-
 /** Two generations: the first with 30 entries under 3 seals and a receipt of 10, the second with 5 and a receipt of 3. */
-function prepared(): Database.Database {
-  store ??= makeStore();
-  const path = join(temporaryFolder(), 'log.db');
-  writeFileSync(path, store);
-  return connectionOf(() => Store.open(path));
-}
-
-function makeStore(): Buffer {
+const devices = copiesOf(() => {
   const device = newDevice();
   device.with((writer) => writer.append(messages(30)), { entries: 10, bytes: 65_536 });
   device.receive(10);
@@ -38,7 +27,12 @@ function makeStore(): Buffer {
     writer.log.seal();
   });
   device.receive(3);
-  return readFileSync(device.paths.store);
+  return device;
+});
+
+function prepared(): Database.Database {
+  const { paths } = devices();
+  return connectionOf(() => Store.open(paths.store));
 }
 
 /** Before a change is tried, these are made. */

@@ -16,6 +16,8 @@ export interface Authority {
   readonly ec: Uint8Array;
   /** A certificate below the root that is not for timestamps. */
   readonly web: Uint8Array;
+  /** One for timestamps that was issued by that one, which is no authority. */
+  readonly rogue: Uint8Array;
   stamp(data: Uint8Array, choice?: StampChoice): Uint8Array;
   /** What `openssl ts -verify` says. */
   accepts(response: Uint8Array, data: Uint8Array): boolean;
@@ -85,12 +87,14 @@ export function makeAuthority(): Authority {
   certify('ec', 'root', 'stamper', ec);
   certify('deep', 'middle', 'stamper', ec);
   certify('web', 'root', 'web', ec);
+  certify('rogue', 'web', 'stamper', ec);
   return {
     root: der('root'),
     middle: der('middle'),
     rsa: der('rsa'),
     ec: der('ec'),
     web: der('web'),
+    rogue: der('rogue'),
     stamp: (data, { key = 'rsa', hash = 'sha256', certificates = 'all' } = {}) => {
       writeFileSync(path('data'), data);
       run('ts', '-query', '-data', 'data', `-${hash}`, ...(certificates === 'all' ? ['-cert'] : []), '-out', 'query');

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { native } from '../../program/native.ts';
 import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../tlog/bytes.ts';
+import { signCheckpoint } from '../../tlog/checkpoint.ts';
 import { cosign } from '../../tlog/cosignature.ts';
+import { entryLeafHash } from '../../tlog/entry.ts';
 import { formatEvidence } from '../../tlog/evidence.ts';
 import type { Evidence } from '../../tlog/evidence.ts';
 import { encodeRecord } from '../../tlog/export.ts';
@@ -156,11 +158,17 @@ describe('evidence that nobody touched', () => {
   });
 });
 
-const otherSeal = signSeal(
-  native,
-  { ...(log.seals[1] ?? fail()), publicKey: native.publicKey(log.sealSeed(2)) },
-  log.sealSeed(2),
-);
+const sealOne = log.seals[1] ?? fail();
+const otherSeal = signSeal(native, { ...sealOne, publicKey: native.publicKey(log.sealSeed(2)) }, log.sealSeed(2));
+/** The same log with another entry 3. */
+const otherHistory = buildLog({
+  seed: 1,
+  epochs: [
+    ['a', anchor, 'c'],
+    ['D', { payload: 'e', carried: 'withheld' }, { payload: 'f', carried: 'large' }, anchor, 'h'],
+  ],
+});
+const otherFleet = buildFleetLog(otherHistory.fleetNotes());
 
 describe('what was changed is tampered, and named', () => {
   test.each<[string, Partial<Evidence>, string]>([
@@ -229,7 +237,23 @@ describe('what was changed is tampered, and named', () => {
       'malformed: timestamps: expected the fleet',
     ],
     ['an anchor of another log', { after: stranger.evidence(3) }, 'place  origin: '],
-    ['an anchor that comes later', { after: log.evidence(7, { fleet }) }, 'place  mismatch: '],
+    [
+      'an anchor that comes later',
+      { ...log.evidence(3, { fleet }), after: log.evidence(6, { fleet }) },
+      'expected an index under 3, got 6',
+    ],
+    ['an anchor in another history', { after: otherHistory.evidence(6, { fleet: otherFleet }) }, 'place  fork: '],
+    ['a seal with no signature', { seal: encodeSeal({ ...sealOne, signature: new Uint8Array(64) }) }, 'seal              seal: '],
+    [
+      'a seal made for another log',
+      { seal: encodeSeal(signSeal(native, { ...sealOne, logId: stranger.logId }, log.sealSeed(1))) },
+      'expected one of this log',
+    ],
+    [
+      'a checkpoint that is in the fleet log without a receipt',
+      { proof: withNote(whole.proof, () => log.checkpointAt(8)) },
+      'expected a receipt to be in it',
+    ],
     ['an anchor that is none', { after: log.evidence(0, { fleet }) }, 'place  mismatch: '],
     [
       'the payload of the anchor',
@@ -258,9 +282,34 @@ describe('what was changed is tampered, and named', () => {
     expect(text).toContain('seal: seal 0: expected the key that the enrolment names');
   });
 
-  test('the first entry, if it follows something else than the log-id', () => {
-    const first = { ...log.evidence(0), prev: new Uint8Array(32) };
-    expect(checkFiles([formatEvidence(first)]).verdict).toBe('tampered');
+  test('a first entry that follows something else than the log-id, though all of it was signed', () => {
+    const first = log.evidence(0);
+    const prev = new Uint8Array(32);
+    const root = entryLeafHash(native, prev, first.entry);
+    const checkpoint = cosign(
+      native,
+      signCheckpoint(native, { origin: log.identity.name, size: 1, root }, log.identity),
+      collectorSigner,
+      1,
+    );
+    const seal = encodeSeal(signSeal(native, { ...(log.seals[0] ?? fail()), size: 1, root }, log.sealSeed(0)));
+    const file = formatEvidence({ ...first, prev, seal, proof: formatProof({ index: 0, hashes: [], checkpoint }) });
+    const { verdict, text } = checkFiles([file]);
+    expect(verdict).toBe('tampered');
+    expect(text).toContain('mismatch: first entry: expected to follow the log-id');
+    expect(text.match(/FAIL/g)).toHaveLength(2);
+  });
+
+  test('what the identity key signed, also where the key of the collector is missing', () => {
+    const note = signCheckpoint(
+      native,
+      { origin: log.identity.name, size: 8, root: log.rootAt(8) },
+      { ...log.identity, seed: valve.seed },
+    );
+    const proof = withNote(whole.proof, () => cosign(native, note, collectorSigner, 1));
+    const { verdict, text } = check({ proof }, { trust: without('collector') });
+    expect(verdict).toBe('tampered');
+    expect(text).toMatch(/FAIL {2}checkpoint +signature: /);
   });
 
   test('a chain of seals that is broken', () => {

@@ -53,7 +53,7 @@ describe('records', () => {
     ['a field too many', encode(['checkpoint', bytes.slice(0, 9), 1]), 'malformed'],
     [
       'a number that is not in its shortest form',
-      Uint8Array.of(0x84, 0x65, 0x65, 0x6e, 0x74, 0x72, 0x79, 0x18, 0x01),
+      concat(Uint8Array.of(0x83, 0x64, 0x73, 0x61, 0x6c, 0x74, 0x18, 0x01), encode(new Uint8Array(16))),
       'malformed',
     ],
     ['an indefinite length', Uint8Array.of(0x9f, 0xff), 'malformed'],

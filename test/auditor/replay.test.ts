@@ -83,10 +83,69 @@ describe('an export that nobody touched', () => {
 describe.each(TAMPERINGS)('$name', ({ tamper, verdict, says }) => {
   test.each([1, 5, 7])('at entry %i', (index) => {
     const found = replay(encodeExport(tamper(decodeExport(log.export()), index)));
-    expect(found.text).toMatch(says(index));
+    expect(found.text).toContain(says(index));
     expect(found.verdict).toBe(verdict);
     expect(found.exitCode).toBe(verdict === 'tampered' ? 3 : 4);
     expect(found.text).toContain(`verdict of all: ${verdict.toUpperCase()}`);
+  });
+});
+
+describe('troubles on top of troubles', () => {
+  const whole = log.records();
+  const change = TAMPERINGS[0] ?? fail();
+  const at = (index: number): number => whole.findIndex((record) => record.kind === 'entry' && record.index === index);
+
+  test('notes within entries that had to be put in order are compared all the same', () => {
+    const swapped = (TAMPERINGS.find(({ name }) => name === 'an entry swapped with its neighbour') ?? fail()).tamper(whole, 5);
+    const place = swapped.findIndex((record) => record.kind === 'payload' && record.index === 8) + 1;
+    const withNote = (note: Uint8Array): Uint8Array =>
+      encodeExport(swapped.toSpliced(place, 0, { kind: 'checkpoint', note }, { kind: 'checkpoint', note: log.checkpointAt(9) }));
+    expect(replay(withNote(log.checkpointAt(9))).text).not.toContain('checkpoint of size 9');
+    const { text } = replay(withNote(other.checkpointAt(9)));
+    expect(text).toContain('entries 5 and 6 were swapped');
+    expect(text).toContain('checkpoint of size 9: expected the root of the first 9 entries');
+    expect(replay(encodeExport(swapped), { expect: [log.checkpointAt(7)] }).text).toContain(
+      'the root at size 7 is the one you hold',
+    );
+    expect(replay(encodeExport(swapped), { expect: [other.checkpointAt(7)] }).text).toContain('one log with two histories');
+  });
+
+  test('an entry changed that no seal covers, and one that only a checkpoint covers', () => {
+    const unsealed = change
+      .tamper(whole, 11)
+      .filter((record) => record.kind !== 'receipt')
+      .slice(0, -1);
+    const bare = replay(encodeExport(unsealed));
+    expect(bare.verdict).toBe('tampered');
+    expect(bare.text).toContain('entries 11 do not follow from the entry before');
+    const covered = replay(encodeExport([...unsealed, { kind: 'checkpoint', note: log.checkpointAt(13) }]));
+    expect(covered.verdict).toBe('tampered');
+    expect(covered.text).toContain('entry 11 was changed: it is not the one that was sealed');
+  });
+
+  test('the last entry before a seal removed', () => {
+    const { verdict, text } = replay(encodeExport(whole.toSpliced(at(9), 2)));
+    expect(verdict).toBe('incomplete');
+    expect(text).toContain('entries 9 are missing, which seal 1 covers');
+    expect(text).toContain('not compared: entries before them are missing');
+  });
+
+  test('after entries that are missing, entries that stand twice or do not follow are tampered', () => {
+    const gap = whole.toSpliced(at(1), 2);
+    expect(replay(encodeExport(gap)).verdict).toBe('incomplete');
+    const twice = gap.flatMap((record) => (record.kind === 'entry' && record.index === 6 ? [record, record] : [record]));
+    expect(replay(encodeExport(twice)).verdict).toBe('tampered');
+    expect(replay(encodeExport(twice)).text).toContain('expected each once and in order');
+    expect(replay(encodeExport(change.tamper(gap, 6))).verdict).toBe('tampered');
+    expect(replay(encodeExport(gap), { expect: [other.receiptAt(13)] }).text).toContain('not compared: entries before size 13');
+  });
+
+  test('a seal that stands before its entries', () => {
+    const seal = whole.find((record) => record.kind === 'seal') ?? fail();
+    const moved = whole.filter((record) => record !== seal && record.kind !== 'receipt');
+    const { verdict, text } = replay(encodeExport(moved.toSpliced(1, 0, seal)));
+    expect(verdict).toBe('tampered');
+    expect(text).toContain('expected each right after its entries, got some before');
   });
 });
 
@@ -177,10 +236,16 @@ describe('an export that begins later', () => {
     for (const size of [4, 10, 13]) expect(text).toContain(`the root at size ${size} is the one you hold`);
     expect(verdict).toBe('incomplete');
     expect(replay(bytes, { expect: [other.receiptAt(4)] }).verdict).toBe('tampered');
+    const foreign = replaced(decodeExport(bytes), isReceiptOf(log, 4), [{ kind: 'receipt', note: other.receiptAt(4) }]);
+    expect(replay(foreign).text).toContain('receipt of size 4: expected the root');
+    if (from?.kind !== 'from') throw new Error('expected a from record');
+    const peaks = from.peaks.map((peak) => peak.toReversed());
+    const otherTree = encodeExport([admission ?? fail(), ...early, { ...from, peaks }, ...rest]);
+    expect(replay(otherTree).text).toContain('seal 1 of size 10: expected the root');
   });
 
   test.each(TAMPERINGS.slice(0, 2))('$name', ({ tamper, says }) => {
-    expect(replay(encodeExport(tamper(log.records(1, 3), 6))).text).toMatch(says(6));
+    expect(replay(encodeExport(tamper(log.records(1, 3), 6))).text).toContain(says(6));
   });
 
   test('with peaks or head that are not its own', () => {
@@ -219,6 +284,7 @@ describe('forgeries', () => {
     const { verdict, text } = replay(withoutReceipts);
     expect(verdict).toBe('tampered');
     expect(text).toContain('seal: seal 0: expected the key that the enrolment names');
+    expect(text).not.toContain('each signed by the key that the one before names');
   });
 
   test('with the seals of the true log', () => {

@@ -50,7 +50,7 @@ describe('verdicts', () => {
 
   test.each(CODES)('a refusal with the code %s is tampered, and only "unsupported" says nothing', (code) => {
     const to = sheet();
-    const act = (): never => {
+    const act = (): number => {
       throw new TlogError(code, 'thing: expected X, got Y');
     };
     expect(attempt(to, 'thing', act)).toBeUndefined();

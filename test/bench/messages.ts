@@ -15,7 +15,7 @@ export function makeMessages(): Message[] {
       time: FIRST_TIME_US + 1_000 * i,
       clock: 1,
       source: 'mqtt',
-      topic: `plant/line-4/press-${10 + (i % TOPICS)}/vibration`,
+      topic: Buffer.from(`plant/line-4/press-${10 + (i % TOPICS)}/vibration`).toString(),
       attributes: [],
     },
     payload: received.subarray(i * PAYLOAD_BYTES, (i + 1) * PAYLOAD_BYTES),

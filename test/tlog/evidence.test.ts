@@ -204,9 +204,9 @@ describe.each([
     { mutation: 'the proof of another entry', change: { proof: log.evidence(3).proof }, code: 'mismatch' },
     { mutation: 'a proof at another size', change: { proof: log.evidence(0).proof }, code: 'mismatch' },
     {
-      mutation: 'a proof without a receipt',
+      mutation: 'a fleet proof of a checkpoint',
       change: { proof: log.evidence(2, { proof: 'checkpoint' }).proof },
-      code: 'signature',
+      code: 'malformed',
     },
     { mutation: "another device's proof", change: { proof: other.evidence(2).proof }, code: 'origin' },
     { mutation: 'the seal before', change: { seal: log.evidence(0).seal }, code: 'seal' },

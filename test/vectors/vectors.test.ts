@@ -13,7 +13,7 @@ import type { Vector } from './vector.ts';
 
 /** What the auditor makes of an evidence file under the keys that its context names. */
 function auditVector({ input, context }: Vector): Audited {
-  const lines = Object.entries(context).map(([role, vkey]) => `${role === 'fleetLog' ? 'log' : role} ${String(vkey)}`);
+  const lines = Object.entries(context).map(([role, vkey]) => `${role === 'fleetLog' ? 'log' : role} ${vkey as string}`);
   return checkFiles(['text' in input ? encodeUtf8(input.text) : new Uint8Array()], { trust: lines.join('\n') });
 }
 

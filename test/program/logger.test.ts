@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { createLogger } from '../../agent/logger.ts';
+import { createLogger } from '../../program/logger.ts';
 
 function sink(): Writable & { lines: () => string[] } {
   const chunks: string[] = [];

@@ -1,0 +1,160 @@
+import { Aedes, type Client } from 'aedes';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { duplexPair, type Duplex } from 'node:stream';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Logger } from 'pino';
+import { PACKET_BYTES } from '../program/mqtt-link.ts';
+import { limitPackets } from '../program/packet-limit.ts';
+import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
+import { PasswordCheck, type PasswordHash } from './password.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 4096;
+/** More than one, because of two devices on copies of one card each has to be heard. */
+const MAX_CONNECTIONS_OF_DEVICE = 4;
+
+export interface BrokerOptions {
+  readonly host: string;
+  /** 0: one that is free. */
+  readonly port: number;
+  /** PEM; with it only TLS is spoken. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** The password that was given to a device; undefined where none was. */
+  readonly passwordOf: (device: string) => PasswordHash | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * A broker (MQTT 3.1.1) for a site that has none. A device comes with its name as user name, and publishes and hears on its own topics
+ * only; sessions end with their connection, and nothing outlives the process: the agents keep what the collector does not have.
+ */
+export class Broker {
+  readonly #aedes: Aedes;
+  readonly #server: Server;
+  readonly #logger: Logger;
+  readonly #options: BrokerOptions;
+  readonly #check = new PasswordCheck();
+  readonly #principals = new WeakMap<Client, Principal>();
+  readonly #connections = new Map<string, number>();
+  /** Our own end of connections within this process. */
+  readonly #inside = new WeakSet<Duplex>();
+
+  private constructor(options: BrokerOptions, aedes: Aedes) {
+    const { tls, logger } = options;
+    this.#options = options;
+    this.#logger = logger;
+    this.#aedes = aedes;
+    const accept = (socket: Socket): void => {
+      socket.setNoDelay(true);
+      aedes.handle(limitPackets(socket, PACKET_BYTES));
+    };
+    this.#server =
+      tls === undefined ? createTcpServer(accept) : createTlsServer({ ...tls, handshakeTimeout: CONNECT_TIMEOUT_MS }, accept);
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#setRights();
+    this.#listen();
+  }
+
+  /** Rejects where it can't listen. */
+  static async start(options: BrokerOptions): Promise<Broker> {
+    const aedes = await Aedes.createBroker({ connectTimeout: CONNECT_TIMEOUT_MS, maxInflightInbound: 16 });
+    const broker = new Broker(options, aedes);
+    const { host, port, logger } = options;
+    broker.#server.listen({ host, port });
+    await once(broker.#server, 'listening');
+    broker.#server.on('error', (error) => {
+      logger.error({ err: error }, 'broker: listening failed');
+    });
+    logger.info({ host, port: broker.port, tls: options.tls !== undefined }, 'broker: listening');
+    return broker;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** A connection of the collector's own, with its own rights. */
+  connect(): Duplex {
+    const [inside, outside] = duplexPair();
+    this.#inside.add(inside);
+    inside.once('close', () => outside.destroy());
+    outside.once('close', () => inside.destroy());
+    this.#aedes.handle(inside);
+    return outside;
+  }
+
+  async close(): Promise<void> {
+    this.#server.close();
+    await new Promise<void>((resolve) => {
+      this.#aedes.close(resolve);
+    });
+  }
+
+  #setRights(): void {
+    const aedes = this.#aedes;
+    aedes.preConnect = (client, packet, done) => {
+      // No session outlives its connection. Of the ids that devices choose none is another's.
+      packet.clean = true;
+      packet.clientId = `${this.#inside.has(client.conn) ? '' : (packet.username ?? '')}/${packet.clientId || randomUUID()}`;
+      done(null, true);
+    };
+    aedes.authenticate = (client, username, password, done) => {
+      this.#authenticate(client, username, password).then(
+        (isKnown) => {
+          done(null, isKnown);
+        },
+        (error: unknown) => {
+          this.#logger.error({ err: error }, 'broker: a password could not be checked');
+          done(null, false);
+        },
+      );
+    };
+    aedes.authorizePublish = (client, packet, done) => {
+      const who = client === null ? undefined : this.#principals.get(client);
+      if (who === undefined || !mayPublish(who, packet.topic)) {
+        done(new Error(`publishing to ${packet.topic} is not allowed`));
+        return;
+      }
+      if (!mayRetain(who, packet.topic)) packet.retain = false;
+      done(null);
+    };
+    aedes.authorizeSubscribe = (client, subscription, done) => {
+      const who = this.#principals.get(client);
+      done(null, who !== undefined && maySubscribe(who, subscription.topic) ? subscription : null);
+    };
+  }
+
+  async #authenticate(client: Client, username: string | undefined, password: Uint8Array | undefined): Promise<boolean> {
+    if (this.#inside.has(client.conn)) {
+      this.#principals.set(client, 'collector');
+      return true;
+    }
+    if (username === undefined || password === undefined) return false;
+    const expected = this.#options.passwordOf(username);
+    if (expected === undefined || !(await this.#check.verify(password, expected))) return false;
+    const connections = this.#connections.get(username) ?? 0;
+    if (connections >= MAX_CONNECTIONS_OF_DEVICE || client.closed) return false;
+    this.#connections.set(username, connections + 1);
+    this.#principals.set(client, { device: username });
+    client.conn.once('close', () => {
+      const left = (this.#connections.get(username) ?? 1) - 1;
+      if (left === 0) this.#connections.delete(username);
+      else this.#connections.set(username, left);
+    });
+    return true;
+  }
+
+  #listen(): void {
+    const log = (client: Client, error: Error): void => {
+      const who = this.#principals.get(client);
+      this.#logger.debug(
+        { client: who === undefined || who === 'collector' ? who : who.device, reason: error.message },
+        'broker: a client failed',
+      );
+    };
+    this.#aedes.on('clientError', log);
+    this.#aedes.on('connectionError', log);
+  }
+}

@@ -1,0 +1,177 @@
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { equal } from '../tlog/bytes.ts';
+import { MqttLink, PACKET_BYTES, type Freshness, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
+import { keepConnected } from '../program/reconnect.ts';
+import type { Notice, Received } from './answer.ts';
+import { KINDS, type Collector, type Due } from './collector.ts';
+import { QuietLog } from './quiet-log.ts';
+import { FLEET_CHECKPOINT, formatTopic, FROM_DEVICE, parseTopic, type Topic } from './topic.ts';
+
+const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** Answers that wait for the broker. More are not kept: whoever misses one asks again. */
+const MAX_WAITING = 4096;
+
+export interface InboxOptions {
+  readonly collector: Pick<Collector, 'receive' | 'observe'>;
+  /** Names the broker in the log. */
+  readonly name: string;
+  readonly open: () => Duplex;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly keepAliveSeconds: number;
+  /** Name of the shared subscription that several collectors on one store divide the messages by; "" for none. */
+  readonly sharedGroup: string;
+  /** Whether a device of this name was ever admitted. */
+  readonly isDevice: (name: string) => boolean;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly nowSeconds: () => number;
+  readonly nowMs: () => number;
+  /** 0 ≤ r < 1 */
+  readonly random: () => number;
+}
+
+/**
+ * The collector's end of the wire: what devices publish goes to the collector one by one, and what that answers goes back. Nothing is
+ * held here but the answers that the broker has no room for yet: who got none asks again. One message that can't be taken, for whatever
+ * reason, is told and stops no other.
+ */
+export class Inbox {
+  readonly #options: InboxOptions;
+  readonly #log: QuietLog;
+  #link: MqttLink | undefined;
+  /** The newest that we published here: a broker gives us back what we said ourselves. */
+  #ownCheckpoint: Uint8Array = new Uint8Array();
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    this.#log = new QuietLog(options.logger, options.nowMs);
+  }
+
+  /** Until the signal. */
+  async run(): Promise<void> {
+    const { signal, random, logger, name } = this.#options;
+    await keepConnected({
+      connect: (version) => this.#connect(version),
+      backoff: BACKOFF,
+      random,
+      signal,
+      onEnd: ({ reason, error }, waitMs) => {
+        const told = error === undefined ? {} : { err: error };
+        logger.warn({ broker: name, reason, waitMs: Math.round(waitMs), ...told }, 'inbox: not connected');
+      },
+    });
+  }
+
+  /** What is due without a message. Where there is no connection it is not said: who misses it asks. */
+  publish({ answers, fleetCheckpoint }: Due): void {
+    this.#answer(answers);
+    if (fleetCheckpoint === undefined) return;
+    this.#ownCheckpoint = fleetCheckpoint;
+    this.#link?.publish({ topic: FLEET_CHECKPOINT, payload: fleetCheckpoint, retain: true });
+  }
+
+  /** What an operator may want to know, of messages or of what was due. */
+  tell(notices: readonly Notice[]): void {
+    for (const { level, event, device, origin, code, text } of notices) {
+      const fields = {
+        event,
+        ...(device === '' ? {} : { device }),
+        ...(origin === undefined ? {} : { origin }),
+        ...(code === undefined ? {} : { code }),
+      };
+      if (event === 'extended') this.#options.logger.debug(fields, text);
+      else if (level === 'alarm')
+        this.#log.write('error', `${event} ${code ?? ''} ${origin ?? ''}`, { alarm: true, ...fields }, text);
+      else this.#log.write(level, `${event} ${code ?? ''} ${origin ?? ''}`, fields, text);
+    }
+  }
+
+  async #connect(version: ProtocolVersion): Promise<LinkEnd & { readonly wasUseful: boolean }> {
+    const { open, username, password, keepAliveSeconds, sharedGroup, random, signal, logger, name } = this.#options;
+    const share = sharedGroup === '' ? '' : `$share/${sharedGroup}/`;
+    const link = new MqttLink({
+      open,
+      username,
+      password,
+      clientId: `tallystick-collector-${Math.floor(random() * 2 ** 32).toString(16)}`,
+      keepAliveSeconds,
+      version,
+      filters: [
+        ...FROM_DEVICE.map((kind) => `${share}${formatTopic({ device: '+', kind })}`),
+        // "+" takes it too; a shared subscription is not given what is retained.
+        ...(share === '' ? [] : [FLEET_CHECKPOINT]),
+      ],
+      onReady: ({ maximumPacketSize = PACKET_BYTES }) => {
+        logger.info({ broker: name, version }, 'inbox: connected');
+        if (maximumPacketSize < PACKET_BYTES) {
+          logger.error(
+            { broker: name, bytes: maximumPacketSize },
+            `inbox: the broker allows fewer bytes a packet than segments need (${PACKET_BYTES}): raise its limit`,
+          );
+        }
+      },
+      onMessage: (topic, payload, freshness) => {
+        this.#receive(topic, payload, freshness);
+      },
+      onAcknowledged: (topic, refusal) => {
+        if (refusal !== undefined)
+          this.#log.write('error', `refused ${refusal}`, { topic, refusal }, 'inbox: the broker did not take an answer');
+      },
+    });
+    this.#link = link;
+    const stop = (): void => {
+      link.leave('stopping');
+    };
+    signal.addEventListener('abort', stop);
+    const end = await link.ended();
+    signal.removeEventListener('abort', stop);
+    this.#link = undefined;
+    return { ...end, wasUseful: end.wasReady };
+  }
+
+  #receive(topic: string, payload: Uint8Array, freshness: Freshness): void {
+    const parsed = parseTopic(topic);
+    if (parsed === undefined) return;
+    try {
+      if (topic === FLEET_CHECKPOINT) this.#onFleetCheckpoint(payload);
+      else if (parsed.kind === 'status') this.#onStatus(parsed, payload, freshness);
+      else this.#onMessage(parsed, payload);
+    } catch (error) {
+      // It was not taken, and will come again: its device has no answer.
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.write('error', `failed ${reason}`, { topic, err: error }, 'inbox: a message could not be taken');
+    }
+  }
+
+  #onMessage({ device, kind: word }: Topic, bytes: Uint8Array): void {
+    const kind = KINDS.find((known) => known === word);
+    if (kind === undefined) return;
+    const received: Received = this.#options.collector.receive({ kind, device, bytes }, this.#options.nowSeconds());
+    this.#answer(received.answers);
+    this.tell(received.notices);
+  }
+
+  #onFleetCheckpoint(note: Uint8Array): void {
+    if (!equal(note, this.#ownCheckpoint)) this.tell(this.#options.collector.observe(note));
+  }
+
+  #onStatus({ device }: Topic, payload: Uint8Array, freshness: Freshness): void {
+    const { isDevice, logger } = this.#options;
+    // Who is not known may say what it likes, as often as it likes.
+    if (!isDevice(device) || payload.length > 64) return;
+    logger.debug({ device, status: Buffer.from(payload).toString(), freshness }, 'inbox: a device told its status');
+  }
+
+  #answer(answers: Received['answers']): void {
+    for (const { device, topic, bytes, retain } of answers) {
+      if (this.#link === undefined) return;
+      if (this.#link.waiting >= MAX_WAITING) {
+        this.#log.write('error', 'slow', {}, 'inbox: the broker takes no more answers, they are dropped; devices ask again');
+        return;
+      }
+      this.#link.publish({ topic: formatTopic({ device, kind: topic }), payload: bytes, retain });
+    }
+  }
+}

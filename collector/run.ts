@@ -1,0 +1,55 @@
+import type { Logger } from 'pino';
+import type { Notifier } from '../program/notify.ts';
+import type { Broker } from './broker.ts';
+import type { Collector } from './collector.ts';
+import type { Inbox } from './inbox.ts';
+
+const TICK_MS = 1000;
+
+export interface RunOptions {
+  readonly collector: Collector;
+  /** The embedded one; it is closed at the end. */
+  readonly broker: Broker | undefined;
+  /** At least one. */
+  readonly inboxes: readonly Inbox[];
+  readonly notifier: Notifier;
+  readonly logger: Logger;
+  readonly nowSeconds: () => number;
+  readonly nowMs: () => number;
+}
+
+/**
+ * The collector's life: takes what devices send; does every second what is due without a message, a checkpoint of the fleet log
+ * included. Resolves once the inboxes have ended. What fails in between is told and tried again: the devices keep what is not receipted.
+ */
+export async function run({ collector, broker, inboxes, notifier, logger, nowSeconds, nowMs }: RunOptions): Promise<void> {
+  let workedAtMs = nowMs();
+  const tick = (): void => {
+    try {
+      const due = collector.tick(nowSeconds());
+      for (const inbox of inboxes) inbox.publish(due);
+      inboxes[0]?.tell(due.notices);
+      workedAtMs = nowMs();
+    } catch (error) {
+      logger.error({ err: error }, 'collector: what was due could not be done, trying again');
+    }
+  };
+  const timer = setInterval(tick, TICK_MS);
+  // What can't be done for long is not tried for ever: then systemd starts the service again.
+  const watchdog = setInterval(() => {
+    if (nowMs() - workedAtMs < notifier.aliveMs) notifier.alive();
+  }, notifier.aliveMs);
+  try {
+    const ended = Promise.all(inboxes.map((inbox) => inbox.run()));
+    notifier.ready();
+    logger.info('started');
+    await ended;
+    notifier.stopping();
+  } finally {
+    clearInterval(timer);
+    clearInterval(watchdog);
+    await broker?.close();
+    collector.close(nowSeconds());
+  }
+  logger.info('stopped');
+}

@@ -1,0 +1,125 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { Writer } from '../../agent/writer.ts';
+import { EXIT, Failure } from '../../program/failure.ts';
+import { native } from '../../program/native.ts';
+import { message, messages, NAME, newDevice, text, ticking, WIDE, type Device } from './device.ts';
+import { checkLog } from './reference.ts';
+
+function openAs(device: Device, name: typeof NAME): Writer {
+  return Writer.open({ suite: native, paths: device.paths, name, limits: WIDE, read: ticking(), onContinued: () => undefined });
+}
+
+test('always has a log that messages can be appended to', () => {
+  const device = newDevice();
+  device.with((writer) => {
+    expect(writer.row).toEqual(device.logs()[0]);
+    expect(writer.log.number).toBe(0);
+    expect(writer.append(messages(2))).toMatchObject({ first: 0, count: 2 });
+    expect(writer.log.size).toBe(2);
+    expect(writer.receipted).toBe(0);
+  });
+  device.with((writer) => {
+    writer.log.seal();
+  });
+  device.receive(2);
+  device.with((writer) => {
+    expect(writer.receipted).toBe(2);
+  });
+});
+
+test('tells of events, and says where they stand', () => {
+  const device = newDevice();
+  device.with((writer) => {
+    writer.append(messages(3));
+    expect(writer.tell('heartbeat', { size: 3, receipted: 0 })).toEqual({ log: 0, index: 3 });
+  });
+  const event = device.entries().at(-1);
+  expect(event?.header).toMatchObject({ source: '$agent', topic: 'heartbeat', clock: 1 });
+  expect(text(event?.payload ?? null)).toBe('{"size":3,"receipted":0}');
+});
+
+test('refuses messages while the store is full, but never an event of the agent', () => {
+  const device = newDevice();
+  device.with((writer) => {
+    writer.isFull = true;
+    expect(() => writer.append(messages(1))).toThrow(expect.objectContaining({ exitCode: EXIT.tryLater }));
+    writer.tell('trouble', { what: 'full' });
+    writer.isFull = false;
+    writer.append(messages(1));
+  });
+  expect(checkLog(device.paths.store, 0).size).toBe(2);
+});
+
+describe('is not opened', () => {
+  test.each([
+    ['another device', { ...NAME, device: 'pump-8' }],
+    ['a device whose name begins the same', { ...NAME, device: 'pump-' }],
+    ['another fleet', { ...NAME, fleet: 'other.example' }],
+  ])('on the store of %s', (_, name) => {
+    const device = newDevice();
+    try {
+      openAs(device, name);
+      expect.unreachable();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      expect(error.exitCode).toBe(EXIT.config);
+      expect(error.message).toContain(`expected a log of ${name.fleet}/${name.device}, got acme.example/pump-7/`);
+    }
+    // And the lock is free again.
+    openAs(device, NAME).close();
+  });
+
+  test('twice', () => {
+    const device = newDevice();
+    const writer = device.open();
+    expect(() => device.open()).toThrow(expect.objectContaining({ exitCode: EXIT.tryLater }));
+    writer.append(messages(1));
+    writer.close();
+    device.with((again) => again.append(messages(1)));
+    expect(device.faults()).toEqual([]);
+  });
+
+  test('where the newest log is closed: somebody edited that', () => {
+    const device = newDevice();
+    device.sql("UPDATE log SET closed = 'x', undelivered = 0");
+    expect(() => device.open()).toThrow(/expected the newest log to be open, got a closed one/);
+  });
+
+  test('where a page of the store is damaged, whichever it is: then keys may only seem lost, and no log is given up for that', () => {
+    const device = newDevice();
+    device.with((writer) => writer.append(messages(300)), { entries: 10, bytes: 65_536 });
+    writeFileSync(device.epochFile(), new Uint8Array(8192));
+    const whole = readFileSync(device.paths.store);
+    const pages = whole.length / 4096;
+    expect(pages).toBeGreaterThan(10);
+    for (let page = 0; page < pages; page++) {
+      const damaged = Buffer.from(whole);
+      damaged.set(native.shake256(Uint8Array.of(page), 4096), page * 4096);
+      writeFileSync(device.paths.store, damaged);
+      expect(() => device.open(), `page ${page}`).toThrow(Failure);
+      expect(readFileSync(device.paths.store).equals(damaged), `page ${page}`).toBe(true);
+    }
+    writeFileSync(device.paths.store, whole);
+    device.with(() => undefined);
+    expect(device.logs()).toHaveLength(2);
+  });
+});
+
+describe('after a commit that failed', () => {
+  test('goes on with the next, and nothing of the one that failed is there', () => {
+    const device = newDevice();
+    const limits = { entries: 5, bytes: 65_536 };
+    const writer = device.open(limits);
+    writer.append(messages(7));
+    for (let i = 0; i < 3; i++) {
+      expect(() => writer.append([...messages(20), message('x', { topic: 'a'.repeat(5000) })])).toThrow();
+      writer.append(messages(1, 7 + i));
+    }
+    writer.close();
+    const { payloads, seals } = checkLog(device.paths.store, 0);
+    expect(payloads.map(text)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    expect(seals).toEqual([5, 10]);
+    expect(device.faults()).toEqual([]);
+  });
+});

@@ -1,0 +1,411 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { collectorProgram } from '../../collector/commands.ts';
+import type { Line } from '../../collector/line.ts';
+import { runProgram, type Terminal } from '../../program/command.ts';
+import { EXIT } from '../../program/failure.ts';
+import { native } from '../../program/native.ts';
+import { decodeBase64 } from '../../tlog/bytes.ts';
+import { formatEnrolment, parseEnrolment, signEnrolment } from '../../tlog/enrolment.ts';
+import { fingerprint } from '../../tlog/fingerprint.ts';
+import { parseNote } from '../../tlog/note.ts';
+import { parsePolicy } from '../../tlog/policy.ts';
+import { Collector } from '../../collector/collector.ts';
+import { openParts } from '../../collector/context.ts';
+import { loadCollectorConfig } from '../../collector/config.ts';
+import { nowSeconds } from '../../collector/clock.ts';
+import { checkFiles, replay } from '../auditor/audited.ts';
+import { FLEET } from '../support/fleet.ts';
+import { buildLog, START_SECONDS, type BuiltLog, type Message } from '../support/log.ts';
+import { temporaryFolder } from './site.ts';
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A folder with a configuration, and the command line that works on it. */
+interface Machine {
+  readonly folder: string;
+  run(...argv: string[]): Promise<Ran>;
+  /** Standard output of a command that must end well. */
+  ok(...argv: string[]): Promise<string>;
+  /** Takes messages as a running service would. */
+  service<T>(work: (collector: Collector) => T): T;
+}
+
+function newMachine(): Machine {
+  const folder = temporaryFolder();
+  const config = join(folder, 'etc', 'collector.toml');
+  const store = join(folder, 'store');
+  const run: Machine['run'] = async (...argv) => {
+    let [out, err] = ['', ''];
+    const sink = (take: (text: string) => void): Writable =>
+      new Writable({
+        write: (chunk: Buffer, _, done) => {
+          take(chunk.toString());
+          done();
+        },
+      });
+    const terminal: Terminal = {
+      stdout: sink((text) => (out += text)),
+      stderr: sink((text) => (err += text)),
+      exitCode: EXIT.ok,
+    };
+    const context = { terminal, env: {}, uid: 1000, nowMs: () => 0, stopSignal: () => AbortSignal.timeout(700) };
+    const code = await runProgram(
+      collectorProgram(context),
+      ['--config', config, '--set', `store.directory=${store}`, ...argv],
+      terminal,
+    );
+    return { code, out, err };
+  };
+  return {
+    folder,
+    run,
+    ok: async (...argv) => {
+      const { code, out, err } = await run(...argv);
+      if (code !== 0) throw new Error(`${argv.join(' ')}: expected exit 0, got ${code}: ${err}`);
+      return out;
+    },
+    service: (work) => {
+      const collector = new Collector(
+        openParts(loadCollectorConfig({ path: config, env: {}, flags: { 'store.directory': store } }).values),
+      );
+      try {
+        return work(collector);
+      } finally {
+        collector.close(nowSeconds());
+      }
+    },
+  };
+}
+
+async function initialised(): Promise<Machine> {
+  const machine = newMachine();
+  await machine.ok('init', '--fleet', FLEET);
+  return machine;
+}
+
+function at(seconds: number, topic: string, source = 'plant'): Message {
+  return { payload: `{"t":${seconds}}`, time: (START_SECONDS + seconds) * 1_000_000, topic, source };
+}
+
+const PUMP = buildLog({
+  seed: 1,
+  epochs: [[at(1, 'plant/pump/pressure'), at(4, 'plant/pump/flow')], [at(6, 'heartbeat', '$agent')]],
+});
+const VALVE = buildLog({ seed: 2, device: 'valve-1', epochs: [[at(2, 'plant/valve/state'), at(5, 'plant/valve/state')]] });
+
+function deliver(machine: Machine, ...logs: BuiltLog[]): void {
+  machine.service((collector) => {
+    for (const log of logs) {
+      const device = log.identity.name.split('/')[1] ?? '';
+      const { notices } = collector.receive({ kind: 'segment', device, bytes: log.segment(0, log.seals.length) }, nowSeconds());
+      expect(notices).toMatchObject([{ event: 'extended' }]);
+    }
+    collector.tick(nowSeconds());
+  });
+}
+
+/** Two devices, each approved by fingerprint, with their entries. */
+async function filled(): Promise<Machine> {
+  const machine = await initialised();
+  machine.service((collector) => {
+    collector.receive({ kind: 'enroll', device: 'pump-7', bytes: PUMP.enrolment }, nowSeconds());
+    collector.receive({ kind: 'enroll', device: 'valve-1', bytes: VALVE.enrolment }, nowSeconds());
+  });
+  for (const log of [PUMP, VALVE]) await machine.ok('devices', 'approve', ...fingerprint(native, log.identityKey).split(' '));
+  deliver(machine, PUMP, VALVE);
+  return machine;
+}
+
+describe('init', () => {
+  test('makes keys that only their owner reads, a store and a configuration, and prints a trust file', async () => {
+    const machine = newMachine();
+    const out = await machine.ok('init', '--fleet', FLEET);
+    const trust = out.split('\n').slice(0, 4).join('\n');
+    const { fleets, collectors, logs } = parsePolicy(native, trust);
+    expect([fleets, collectors, logs.map(({ key }) => key)].map(([key]) => key?.name)).toEqual([
+      FLEET,
+      `${FLEET}/collector`,
+      `${FLEET}/log`,
+    ]);
+    for (const name of ['fleet', 'collector', 'log']) {
+      expect(statSync(join(machine.folder, 'store', 'keys', `${name}.key`)).mode & 0o777).toBe(0o600);
+    }
+    expect(statSync(join(machine.folder, 'store', 'collector.db')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(machine.folder, 'etc', 'collector.toml'), 'utf8')).toContain(`fleet = "${FLEET}"`);
+    expect(await machine.ok('verify')).toContain('everything fits');
+  });
+
+  test('changes nothing that is there', async () => {
+    const machine = await initialised();
+    const key = readFileSync(join(machine.folder, 'store', 'keys', 'fleet.key'));
+    const { code, err } = await machine.run('init', '--fleet', FLEET);
+    expect([code, err]).toEqual([EXIT.error, expect.stringContaining('expected no store yet')]);
+    expect(readFileSync(join(machine.folder, 'store', 'keys', 'fleet.key'))).toEqual(key);
+  });
+
+  test('uses keys that are there, and finishes what was left unfinished', async () => {
+    const one = await initialised();
+    const two = newMachine();
+    const keys = join(one.folder, 'store', 'keys');
+    const set = ['fleet', 'collector', 'log'].flatMap((name) => ['--set', `keys.${name}_file=${join(keys, `${name}.key`)}`]);
+    const [first, second] = [await one.ok('config', 'show'), await two.ok('init', '--fleet', FLEET, ...set)];
+    expect(first).toContain('collector.fleet');
+    expect(second.split('\n')[1]).toMatch(/^fleet acme\.example\+/);
+    expect(existsSync(join(two.folder, 'store', 'keys'))).toBe(false);
+  });
+
+  test.each<[string, (file: string) => void, string]>([
+    [
+      'of another fleet',
+      (file) => writeFileSync(file, readFileSync(file, 'utf8').replace(FLEET, 'other.example')),
+      'the key named acme.example',
+    ],
+    ['that is damaged', (file) => writeFileSync(file, 'tallystick/key/v1\nacme.example\n'), 'expected a key file'],
+    [
+      'that is another',
+      (file) =>
+        writeFileSync(file, readFileSync(file, 'utf8').replace(/.{44}\n$/, `${Buffer.alloc(32, 7).toString('base64')}\n`)),
+      'expected the key it was made with',
+    ],
+  ])('a key file %s is told, and nothing of it', async (_, change, message) => {
+    const machine = await initialised();
+    const file = join(machine.folder, 'store', 'keys', 'fleet.key');
+    const secret = readFileSync(file, 'utf8').split('\n')[2] ?? '';
+    change(file);
+    const { code, err } = await machine.run('token', 'create');
+    expect(code).toBe(EXIT.config);
+    expect(err).toContain(message);
+    expect(err).not.toContain(secret);
+  });
+
+  test('without it every command says what to do', async () => {
+    const machine = newMachine();
+    expect(await machine.run('devices')).toMatchObject({ code: EXIT.config });
+    await machine.ok('init', '--fleet', FLEET);
+    const elsewhere = await machine.run('devices', '--set', `store.directory=${join(machine.folder, 'elsewhere')}`);
+    expect(elsewhere).toMatchObject({ code: EXIT.error, err: expect.stringContaining('run tallystick-collector init') });
+  });
+});
+
+describe('devices', () => {
+  test('lists, approves by fingerprint and retires', async () => {
+    const machine = await filled();
+    const list = await machine.ok('devices');
+    for (const log of [PUMP, VALVE]) {
+      expect(list).toContain(`admitted  ${log.identity.name}`);
+      expect(list).toContain(fingerprint(native, log.identityKey));
+    }
+    expect(await machine.ok('devices', 'retire', VALVE.identity.name, '--reason', 'sold')).toContain('is retired');
+    expect(JSON.parse(await machine.ok('--json', 'devices', 'list'))).toMatchObject([
+      { device: 'pump-7', standing: 'admitted', size: 3 },
+      { device: 'valve-1', standing: 'retired', reason: 'sold', size: 2 },
+    ]);
+    await machine.ok('devices', 'approve', VALVE.identity.name);
+    expect(await machine.ok('devices')).not.toContain('retired');
+  });
+
+  test.each([
+    ['too short', (digits: string) => digits.slice(0, 15)],
+    ['another', () => 'f'.repeat(64)],
+    ['a device name', () => 'pump-7'],
+  ])('approves nothing by a fingerprint that is %s', async (_, typed) => {
+    const machine = await initialised();
+    machine.service((collector) => collector.receive({ kind: 'enroll', device: 'pump-7', bytes: PUMP.enrolment }, nowSeconds()));
+    const { code, err } = await machine.run(
+      'devices',
+      'approve',
+      typed(fingerprint(native, PUMP.identityKey).replaceAll(' ', '')),
+    );
+    expect([code, err]).toEqual([EXIT.error, expect.stringContaining('expected an origin, a fingerprint')]);
+  });
+});
+
+describe('token', () => {
+  test('is printed once, admits, and is listed without its secret', async () => {
+    const machine = await initialised();
+    const text = (await machine.ok('token', 'create', '--device', 'pump-7')).trim();
+    const token = decodeBase64(text);
+    const { sealKey } = parseEnrolment(native, parseNote(PUMP.enrolment).text);
+    const joining = signEnrolment(native, { identity: PUMP.identity, sealKey, token });
+    expect(formatEnrolment(parseEnrolment(native, parseNote(joining).text))).toContain(PUMP.identity.name);
+    const { notices } = machine.service((collector) =>
+      collector.receive({ kind: 'enroll', device: 'pump-7', bytes: joining }, nowSeconds()),
+    );
+    expect(notices).toMatchObject([{ event: 'admitted' }]);
+    const list = await machine.ok('token', 'list');
+    expect(list).toContain('used up');
+    expect(list).not.toContain(text);
+    expect(readFileSync(join(machine.folder, 'store', 'collector.db')).includes(token)).toBe(false);
+  });
+
+  test('is counted, listed and revoked', async () => {
+    const machine = await initialised();
+    await machine.ok('token', 'create', '--count', '5');
+    expect(await machine.ok('token')).toContain('5 of 5 left');
+    await machine.ok('token', 'revoke', '1');
+    expect(await machine.ok('token')).toContain('revoked');
+    expect(await machine.run('token', 'revoke', '1')).toMatchObject({ code: EXIT.error });
+  });
+
+  test.each([
+    ['for a device and counted', ['--device', 'a', '--count', '2']],
+    ['for none', ['--count', '0']],
+    ['for a name that is none', ['--device', 'a/b']],
+  ])('is refused: %s', async (_, options) => {
+    const machine = await initialised();
+    expect((await machine.run('token', 'create', ...options)).code).not.toBe(0);
+    expect(await machine.ok('token')).toContain('there are no tokens');
+  });
+});
+
+describe('entries', () => {
+  async function topics(machine: Machine, ...options: string[]): Promise<string[]> {
+    const out = await machine.ok('--json', 'entries', ...options);
+    return out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line)
+      .map(({ device, topic }) => `${device} ${topic}`);
+  }
+  const ALL = [
+    'pump-7 plant/pump/pressure',
+    'valve-1 plant/valve/state',
+    'pump-7 plant/pump/flow',
+    'valve-1 plant/valve/state',
+    'pump-7 heartbeat',
+  ];
+
+  test.each<[string, string[], number[]]>([
+    ['all, in the merged order', [], [0, 1, 2, 3, 4]],
+    ['of a device', ['--device', 'valve-1'], [1, 3]],
+    ['of a topic', ['--topic', 'plant/pump/flow'], [2]],
+    ['of a filter with +', ['--topic', 'plant/+/state'], [1, 3]],
+    ['of a filter with #', ['--topic', 'plant/pump/#'], [0, 2]],
+    ['of a source', ['--source', '$agent'], [4]],
+    ['from a time on', ['--from', '2026-01-01T00:00:04Z'], [2, 3, 4]],
+    ['before a time', ['--to', '2026-01-01T00:00:04.000000Z'], [0, 1]],
+    ['of a day', ['--from', '2026-01-01', '--to', '2026-01-02'], [0, 1, 2, 3, 4]],
+    ['in another time zone', ['--from', '2026-01-01T01:00:05+01:00'], [3, 4]],
+    ['settled: not after the last of each device that was heard', ['--settled'], [0, 1, 2]],
+    ['several at once', ['--topic', '#', '--device', 'pump-7', '--to', '2026-01-01T00:00:05Z'], [0, 2]],
+    ['followed for a while', ['--follow'], [0, 1, 2, 3, 4]],
+  ])('%s', async (_, options, expected) => {
+    expect(await topics(await filled(), ...options)).toEqual(expected.map((i) => ALL[i]));
+  });
+
+  test('what comes while it is followed', async () => {
+    const machine = await filled();
+    const following = topics(machine, '--follow', '--from', '2026-01-01T00:00:07Z');
+    const next = buildLog({ seed: 3, device: 'pump-7', epochs: [[at(9, 'late')]], previous: PUMP });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    machine.service((collector) => collector.receive({ kind: 'enroll', device: 'pump-7', bytes: next.enrolment }, nowSeconds()));
+    await machine.ok('devices', 'approve', next.identity.name);
+    deliver(machine, next);
+    expect(await following).toEqual(['pump-7 late']);
+  });
+
+  test('for people: time, place, topic and payload in a line, and how far it is settled', async () => {
+    const machine = await filled();
+    const { out, err } = await machine.run('entries');
+    expect(out.split('\n')[0]).toBe(' 2026-01-01T00:00:01.000000Z  pump-7#0  plant  plant/pump/pressure  {"t":1}');
+    expect(out.split('\n')[4]).toMatch(/^~2026-01-01T00:00:06/);
+    expect(err).toContain('settled before 2026-01-01T00:00:05');
+  });
+
+  test.each([
+    ['a filter', ['--topic', 'a/#/b']],
+    ['a time', ['--from', 'yesterday']],
+    ['a time', ['--to', '2026-13-01']],
+  ])('is refused: %s that is none', async (_, options) => {
+    expect(await (await initialised()).run('entries', ...options)).toMatchObject({ code: EXIT.usage });
+  });
+});
+
+describe('what others check', () => {
+  test('proof and export stand before an auditor who has the trust file that init printed', async () => {
+    const machine = await filled();
+    const again = newMachine();
+    const keys = join(machine.folder, 'store', 'keys');
+    const set = ['fleet', 'collector', 'log'].flatMap((name) => ['--set', `keys.${name}_file=${join(keys, `${name}.key`)}`]);
+    const trust = (await again.ok('init', '--fleet', FLEET, ...set)).split('\n').slice(0, 4).join('\n');
+    const file = join(machine.folder, 'one.tally.json');
+    await machine.ok('proof', PUMP.identity.name, '1', '--out', file);
+    expect(checkFiles([readFileSync(file)], { trust })).toMatchObject({ verdict: 'intact' });
+    const path = join(machine.folder, 'fleet.tallyexport');
+    expect(await machine.ok('export', path)).toContain('2 logs');
+    expect(replay(readFileSync(path), { trust })).toMatchObject({ verdict: 'intact' });
+    expect(await machine.run('proof', PUMP.identity.name, '99')).toMatchObject({ code: EXIT.error });
+    expect(await machine.run('proof', 'acme.example/other/0000000000000000', '0')).toMatchObject({ code: EXIT.error });
+  });
+
+  test('verify: PASS lines, and exit 3 with what does not fit', async () => {
+    const machine = await filled();
+    expect(await machine.ok('verify')).toMatch(/PASS {2}acme\.example\/pump-7\/[0-9a-f]{16}: 3 entries in chain and tree/);
+    const store = join(machine.folder, 'store', 'collector.db');
+    machine.service(() => undefined);
+    const bytes = readFileSync(store);
+    const place = bytes.indexOf('{"t":4}');
+    bytes[place + 5] = 0x35;
+    writeFileSync(store, bytes);
+    expect(await machine.run('verify')).toMatchObject({
+      code: EXIT.tampered,
+      out: expect.stringContaining('entry 1: expected the payload'),
+    });
+  });
+
+  test('evidence: forks and refusals', async () => {
+    const machine = await filled();
+    expect(await machine.ok('evidence')).toContain('no forks');
+    const copy = buildLog({ seed: 1, epochs: [['other']] });
+    machine.service((collector) => {
+      collector.receive({ kind: 'checkpoint', device: 'pump-7', bytes: copy.checkpointAt(1) }, nowSeconds());
+      collector.receive({ kind: 'segment', device: 'pump-7', bytes: new Uint8Array([1]) }, nowSeconds());
+    });
+    const out = await machine.ok('evidence');
+    expect(out).toContain(`FORK     ${PUMP.identity.name}: two signed roots at 1`);
+    expect(out).toContain('refused  pump-7 segment malformed, 1 times');
+    expect(JSON.parse(await machine.ok('--json', 'evidence'))).toMatchObject({
+      forks: [{ origin: PUMP.identity.name, size: 1, note: new TextDecoder().decode(copy.checkpointAt(1)) }],
+      refusals: [{ code: 'fork' }, { code: 'malformed', count: 1 }],
+    });
+  });
+});
+
+describe('config', () => {
+  test('init writes what check takes; every setting is shown with its default', async () => {
+    const machine = await initialised();
+    expect(await machine.ok('config', 'check')).toContain('can be used');
+    const text = await machine.ok('config', 'init', '--fleet', FLEET);
+    for (const line of [
+      '[mqtt]',
+      '[broker]',
+      '#enabled = false',
+      '#host = "127.0.0.1"',
+      '#heartbeat_s = 900',
+      '#shared_group = ""',
+    ]) {
+      expect(text).toContain(line);
+    }
+    expect(await machine.ok('config', 'show', '--effective')).toContain('# default');
+  });
+
+  test.each([
+    ['collector.fleet=a/b', 'letters, digits'],
+    ['mqtt.url=http://x', 'mqtt://'],
+    ['broker.enabled=maybe', 'true or false'],
+    ['broker.port=70000', '0 to 65535'],
+    ['mqtt.ca_file=relative.pem', 'absolute path'],
+    ['timeline.heartbeat=5', 'a known key'],
+  ])('%s is refused', async (setting, expected) => {
+    const machine = await initialised();
+    const { code, err } = await machine.run('--set', setting, 'config', 'check');
+    expect([code, err]).toEqual([EXIT.config, expect.stringContaining(expected)]);
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { LOG_STRIDE } from '../../collector/schema.ts';
+import { TRIGGERS } from '../../collector/triggers.ts';
+import { buildLog, type BuiltLog } from '../support/log.ts';
+import { NOW, siteFrom, siteOf, type Site } from './site.ts';
+
+const PUMP = buildLog({
+  seed: 1,
+  epochs: [
+    ['a', 'b', { payload: 'w', carried: 'withheld' }],
+    ['c', 'd'],
+    ['e', 'f', 'g'],
+  ],
+});
+const COPY = buildLog({ seed: 1, epochs: [['A', 'B']] });
+const LONG = buildLog({ seed: 2, device: 'valve-1', epochs: [Array.from({ length: 300 }, (_, i) => `${i}`)] });
+/** So many receipts that the fleet log has a stored subtree hash. */
+const OFTEN = buildLog({ seed: 3, device: 'valve-2', epochs: Array.from({ length: 260 }, (_, i) => [`${i}`]) });
+
+function fill(...logs: BuiltLog[]): Uint8Array {
+  const site = siteOf(PUMP, LONG, ...logs);
+  for (const k of [0, 1, 2]) site.segment(PUMP, k, k + 1, NOW + 2 * k);
+  for (const log of [LONG, ...logs]) {
+    const { device } = site.row(log);
+    for (const k of log.seals.keys()) site.collector.receive({ kind: 'segment', device, bytes: log.segment(k, k + 1) }, NOW);
+  }
+  site.hello(PUMP, NOW + 9);
+  site.checkpoint(COPY, COPY.checkpointAt(2));
+  site.tick();
+  return site.image();
+}
+
+let image: Uint8Array | undefined;
+
+/** Made once. */
+function filled(): Site {
+  image ??= fill();
+  return siteFrom(image);
+}
+
+/** Somebody with the file: no trigger stands in the way. */
+function tamper(site: Site, sql: string): void {
+  const names = [...TRIGGERS.matchAll(/^CREATE TRIGGER (\w+) /gm)].map(([, name]) => name ?? '');
+  site.script([...names.map((name) => `DROP TRIGGER ${name}`), sql, TRIGGERS].join(';\n'));
+}
+
+const OTHER = 'zeroblob(32)';
+const ENTRY = LOG_STRIDE * 0 + 4;
+
+describe('verify', () => {
+  test('passes what the collector made, and says what it is', () => {
+    expect(filled().faults()).toEqual([]);
+  });
+
+  test.each<[string, string, string]>([
+    ['a stem', `UPDATE entry SET stem = X'861A0000000001617861788F' WHERE id = ${ENTRY}`, 'entry 4'],
+    ['a payload', `UPDATE payload SET payload = X'78' WHERE id = ${ENTRY}`, 'entry 4: expected the payload'],
+    ['a payload-hash', `UPDATE entry SET payload_hash = ${OTHER} WHERE id = ${ENTRY}`, 'entry 4'],
+    ['a leaf hash', `UPDATE entry SET leaf = ${OTHER} WHERE id = ${ENTRY}`, 'entry 4'],
+    ['a merged time', `UPDATE entry SET merged_time = merged_time + 1 WHERE id = ${ENTRY}`, 'entry 4: expected the merged time'],
+    ['an entry is gone', `DELETE FROM entry WHERE id = ${ENTRY}`, 'entry 4: expected next, got entry'],
+    ['the last entry is gone', `DELETE FROM entry WHERE id = 7`, 'seal 2: expected the 8 entries'],
+    [
+      'an entry too many',
+      `INSERT INTO entry SELECT 8, merged_time, stem, payload_hash, leaf FROM entry WHERE id = 7`,
+      'entry 8: expected a seal',
+    ],
+    ['a seal', `UPDATE seal SET signature = zeroblob(64) WHERE id = 1`, 'seal 1'],
+    ["a seal's root", `UPDATE seal SET root = ${OTHER} WHERE id = 1`, 'seal 1'],
+    ['a seal is gone', `DELETE FROM seal WHERE id = 2`, 'expected the row to say where the log stands'],
+    ['a salt-key', `UPDATE salt SET salt_key = ${OTHER} WHERE id = 1`, 'entry 3: expected the payload'],
+    ['salts that were given one by one', `UPDATE salt SET salts = zeroblob(48) WHERE id = 0`, 'entry 0: expected the payload'],
+    ['a subtree hash', `UPDATE subtree SET hash = ${OTHER}`, 'subtree 0 of level 8'],
+    ['a subtree hash is gone', 'DELETE FROM subtree', 'subtree 0 of level 8'],
+    ['a receipt', `UPDATE leaf SET note = X'00' WHERE log = 0 AND size = 5`, 'leaf'],
+    ['a receipt of another size', `UPDATE leaf SET size = 4 WHERE log = 0 AND size = 5`, 'receipt at 4'],
+    ["a receipt's time", `UPDATE leaf SET time = time + 1 WHERE log = 0 AND size = 5`, 'receipt at 5'],
+    ['a receipt is gone', `DELETE FROM leaf WHERE log = 0 AND size = 8`, 'leaves are missing'],
+    ['an admission is no leaf', `UPDATE leaf SET log = 2 WHERE log = 0 AND size = 0`, 'admission: expected it in the fleet log'],
+    ["a leaf's hash", `UPDATE leaf SET hash = ${OTHER} WHERE position = 3`, 'leaf 3'],
+    ['an admission', `UPDATE log SET admission = X'00' WHERE number = 0`, 'admission'],
+    [
+      'an admission of another log',
+      `UPDATE log SET admission = (SELECT admission FROM log WHERE number = 1) WHERE number = 0`,
+      'admission',
+    ],
+    ['the size of a log', `UPDATE log SET size = 5 WHERE number = 0`, 'expected the row'],
+    ['its peaks', `UPDATE log SET peaks = ${OTHER} WHERE number = 0`, 'expected the row'],
+    ['its head', `UPDATE log SET head = ${OTHER} WHERE number = 0`, 'expected the row'],
+    ['its next seal', `UPDATE log SET k = 2 WHERE number = 0`, 'expected the row'],
+    ['its next key', `UPDATE log SET seal_key = ${OTHER} WHERE number = 0`, 'expected the row'],
+    ['its merged time', `UPDATE log SET merged_time = 1 WHERE number = 0`, 'expected the row'],
+    ['its newest time', `UPDATE log SET time = 1 WHERE number = 0`, 'expected a newest time'],
+    [
+      'its newest receipt',
+      `UPDATE log SET receipt = (SELECT receipt FROM log WHERE number = 1) WHERE number = 0`,
+      'newest receipt',
+    ],
+    ["its newest receipt's time", `UPDATE log SET time = time - 1 WHERE number = 0`, 'newest receipt'],
+    ['the size of the fleet log', 'UPDATE fleet SET size = size + 1', 'tree: expected'],
+    ['its peaks', `UPDATE fleet SET peaks = ${OTHER}`, 'tree: expected the row'],
+    ['its checkpoint', `UPDATE fleet SET signed = signed - 1`, 'checkpoint: expected the root'],
+    ['the notes of a fork', 'UPDATE fork SET note = held_note', 'fork of'],
+    [
+      'a fork of one root',
+      'UPDATE fork SET note = (SELECT note FROM leaf WHERE log = 0 AND size = 3), size = 3, root = (SELECT root FROM seal WHERE id = 0)',
+      'two roots',
+    ],
+  ])('sees a change of %s', (_, sql, fault) => {
+    const site = filled();
+    tamper(site, sql);
+    expect(site.faults().join('\n')).toContain(fault);
+  });
+
+  test('sees a change of the stored hashes of the fleet log', () => {
+    const site = siteFrom(fill(OFTEN));
+    expect(site.faults()).toEqual([]);
+    tamper(site, `UPDATE fleet_subtree SET hash = ${OTHER}`);
+    expect(site.faults()).toEqual(['acme.example/log: subtree 0 of level 8: expected the hash of its leaves']);
+  });
+
+  test('sees triggers that were changed or left out', () => {
+    const site = filled();
+    site.sql('DROP TRIGGER entry_update');
+    site.sql('CREATE TRIGGER strange AFTER INSERT ON entry BEGIN SELECT 1; END');
+    expect(site.faults()).toEqual([
+      'triggers: expected those that tallystick-collector made, got changes of: entry_update, strange',
+    ]);
+  });
+});
