@@ -1,27 +1,35 @@
 import type { Command } from 'commander';
 import { printResult } from '../program/command.ts';
-import { Failure } from '../program/failure.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
+import { giveTo, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
+import { fingerprint } from '../tlog/fingerprint.ts';
+import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { loadAgentConfig, renderDefaultConfig } from './config.ts';
-import { loadConfig, sourcesOf, type Context } from './context.ts';
+import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
-import { findOwner, fingerprint, giveTo, writeConfig, type Owner } from './init.ts';
 import { Writer } from './writer.ts';
-
-const SERVICE_USER = 'tallystick';
 
 /** Makes configuration, store and keys. Nothing that is there already is changed. */
 export function init(options: { fleet: string; device: string; user?: string }, command: Command, context: Context): void {
-  const { terminal } = context;
-  const sources = sourcesOf(command, context);
-  const given = { 'device.fleet': options.fleet, 'device.name': options.device };
-  const owner = ownerFor(options.user, context);
-  const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
-  const { values } = loadAgentConfig({ ...sources, flags: { ...sources.flags, ...given } });
-  const paths = pathsIn(values.store.directory);
-  const row = Writer.init({ suite: native, paths, name: { fleet: options.fleet, device: options.device } });
+  const { terminal, uid, env } = context;
+  const sources = sourcesOf(command, env);
+  const text = renderDefaultConfig({ ...sources.flags, 'device.fleet': options.fleet, 'device.name': options.device });
+  const owner = ownerFor(options.user, uid, (told) => terminal.stderr.write(`tallystick-agent: ${told}\n`));
+  const isWritten = writeConfig(sources.path, text);
+  const { device, store } = loadAgentConfig(sources).values;
+  if (device.fleet !== options.fleet || device.name !== options.device) {
+    throw new Failure(
+      EXIT.config,
+      `${sources.path}: expected it to be of ${options.fleet}/${options.device}, got ${device.fleet}/${device.name}`,
+      { hint: 'it was there already and stays as it is: give the names that it has, or change them there' },
+    );
+  }
+  const paths = pathsIn(store.directory);
+  const row = Writer.init({ suite: native, paths, name: { fleet: device.fleet, device: device.name } });
   if (owner !== undefined) giveTo(owner, paths.folder);
-  const print = fingerprint(native, row.vkey);
+  const print = fingerprint(native, parseVkey(native, row.vkey, ED25519));
   printResult(terminal, command, {
     json: { origin: row.origin, vkey: row.vkey, fingerprint: print, config: sources.path, store: paths.store },
     text: [
@@ -34,34 +42,15 @@ export function init(options: { fleet: string; device: string; user?: string }, 
   });
 }
 
-/** Root makes the files of a service, which must be able to read them. */
-function ownerFor(user: string | undefined, { uid, terminal }: Context): Owner | undefined {
-  if (user !== undefined) return findOwner(user);
-  if (uid !== 0) return undefined;
-  try {
-    return findOwner(SERVICE_USER);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    terminal.stderr.write(`tallystick-agent: there is no user "${SERVICE_USER}", so the files stay with root\n`);
-    return undefined;
-  }
-}
-
-export function configCheck(options: { quiet?: true }, command: Command, context: Context): void {
-  const { path } = sourcesOf(command, context);
+export function configCheck(_: object, command: Command, context: Context): void {
   loadConfig(command, context);
-  if (options.quiet === true) return;
-  printResult(context.terminal, command, { json: { ok: true, path }, text: `${path}: can be used` });
+  printChecked(context.terminal, command, sourcesOf(command, context.env).path);
 }
 
 export function configInit(options: { fleet: string; device: string }, _: Command, { terminal }: Context): void {
   terminal.stdout.write(renderDefaultConfig({ 'device.fleet': options.fleet, 'device.name': options.device }));
 }
 
-export function configShow(options: { effective?: true }, command: Command, context: Context): void {
-  const settings = loadConfig(command, context).effective();
-  const lines = settings.map(({ key, value, origin }) => {
-    return `${key} = ${JSON.stringify(value)}${options.effective === true ? `    # ${origin}` : ''}`;
-  });
-  printResult(context.terminal, command, { json: settings, text: lines.join('\n') });
+export function configShow(_: object, command: Command, context: Context): void {
+  printSettings(context.terminal, command, loadConfig(command, context).effective());
 }

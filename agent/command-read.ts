@@ -5,9 +5,9 @@ import type { Writable } from 'node:stream';
 import { printResult } from '../program/command.ts';
 import { createFileDurably } from '../program/durable-file.ts';
 import { EXIT, Failure } from '../program/failure.ts';
+import { describeFindings } from '../program/finding.ts';
 import { native } from '../program/native.ts';
 import { startProgress, type Progress } from '../program/progress.ts';
-import { visible } from '../program/visible.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
 import type { Signer } from '../tlog/vkey.ts';
 import { findLog, loadConfig, reading, readingAsync, type Context } from './context.ts';
@@ -30,13 +30,9 @@ export function verify(_: object, command: Command, context: Context): void {
       return (done) => progress?.update(done);
     });
     progress?.end();
-    const failed = findings.filter(({ status }) => status === 'FAIL').length;
-    const summary = failed === 0 ? 'everything fits' : `${failed} of ${findings.length} checks failed`;
-    if (failed > 0) terminal.exitCode = EXIT.tampered;
-    printResult(terminal, command, {
-      json: { ok: failed === 0, findings },
-      text: [...findings.map(({ status, what, detail }) => visible(`${status}  ${what}: ${detail}`)), summary].join('\n'),
-    });
+    const { ok, json, text } = describeFindings(findings);
+    if (!ok) terminal.exitCode = EXIT.tampered;
+    printResult(terminal, command, { json, text });
   });
 }
 

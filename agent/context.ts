@@ -1,14 +1,16 @@
 import type { Command } from 'commander';
 import type { Readable } from 'node:stream';
 import type { Terminal } from '../program/command.ts';
+import { sourcesOf } from '../program/config-command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
+import { explainSqlite } from '../program/sqlite-error.ts';
 import type { Clock } from './clock.ts';
 import { loadAgentConfig, type AgentConfig } from './config.ts';
 import { pathsIn } from './generation.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
-import { explainSqlite } from './store-error.ts';
+import { STORE } from './schema.ts';
 import { Store } from './store.ts';
 import { Writer } from './writer.ts';
 
@@ -23,19 +25,8 @@ export interface Context {
   readonly stopSignal: () => AbortSignal;
 }
 
-/** `--config` and `--set`, which every command has. */
-export function sourcesOf(command: Command, { env }: Context): Parameters<typeof loadAgentConfig>[0] {
-  const options: { config: string; set: string[] } = command.optsWithGlobals();
-  const flags = options.set.map((word): [string, string] => {
-    const at = word.indexOf('=');
-    if (at < 1) throw new Failure(EXIT.usage, `--set: expected <key>=<value>, got ${JSON.stringify(word)}`);
-    return [word.slice(0, at), word.slice(at + 1)];
-  });
-  return { path: options.config, env, flags: Object.fromEntries(flags) };
-}
-
 export function loadConfig(command: Command, context: Context): ReturnType<typeof loadAgentConfig> {
-  return loadAgentConfig(sourcesOf(command, context));
+  return loadAgentConfig(sourcesOf(command, context.env));
 }
 
 /** Opens the store to write, as its only writer; `tell` hears of what a technician should know. */
@@ -59,7 +50,7 @@ export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
   try {
     return work(withLog(store, rows));
   } catch (error) {
-    throw explainSqlite(store, error);
+    throw explainSqlite(STORE.program, store, error);
   } finally {
     rows.close();
   }
@@ -71,7 +62,7 @@ export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) =>
   try {
     return await work(withLog(store, rows));
   } catch (error) {
-    throw explainSqlite(store, error);
+    throw explainSqlite(STORE.program, store, error);
   } finally {
     rows.close();
   }

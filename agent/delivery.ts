@@ -224,9 +224,12 @@ export class Delivery {
     return { kind: 'contradicted', reason, undelivered, checkpoint };
   }
 
+  /** Undefined past the log's end. That of a seal, which stays where the entries are pruned that it follows from. */
   #rootAt(size: number): Uint8Array | undefined {
     const { suite, store } = this.#parts;
     const { number } = this.row;
+    const seal = store.rows.sealCovering(number, size);
+    if (seal?.size === size) return seal.root;
     return size > store.rows.size(number) ? undefined : rootOf(suite, size, store.rows.subtree(suite, number));
   }
 }

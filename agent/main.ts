@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { createProgram, runProgram, type Terminal } from '../program/command.ts';
+import { withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
 import { exportAll, prove, status, tail, verify } from './command-read.ts';
@@ -35,18 +36,10 @@ function parseCount(word: string): number {
   throw new InvalidArgumentError('expected a number from 0');
 }
 
-const program = createProgram(
-  'tallystick-agent',
-  'Records machine-to-machine messages in a log that nobody can alter unseen.',
-  terminal,
-)
-  .option('--config <file>', 'configuration', DEFAULT_CONFIG_PATH)
-  .option(
-    '--set <key=value>',
-    'a setting, stronger than the file; may be repeated',
-    (word: string, all: string[]) => [...all, word],
-    [],
-  );
+const program = withConfig(
+  createProgram('tallystick-agent', 'Records machine-to-machine messages in a log that nobody can alter unseen.', terminal),
+  DEFAULT_CONFIG_PATH,
+);
 
 function withNames(command: Command): Command {
   return command

@@ -4,6 +4,7 @@ import type { Seal } from '../tlog/seal.ts';
 import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
+import { integrityOf, schemaOf } from '../program/sqlite.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
 
@@ -144,7 +145,9 @@ export class Rows {
 
   /** Entries that a receipt covers whose time is not after `seconds`, without those that the newest one no longer covers. */
   receiptedUntil(log: number, seconds: number): number {
-    const size = this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?').pluck().get(log, seconds) as number;
+    const size = this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?')
+      .pluck()
+      .get(log, seconds) as number;
     return Math.min(size, this.latestReceipt(log)?.size ?? 0);
   }
 
@@ -199,14 +202,12 @@ export class Rows {
 
   /** Names of all tables, triggers and whatever else somebody made, and the statements that made them; for `verify`. */
   schema(): ReadonlyMap<string, string> {
-    const rows = this.#sql('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL').raw().all() as [string, string][];
-    return new Map(rows);
+    return schemaOf(this.#db);
   }
 
   /** The names of what SQLite itself finds wrong with the file; empty if nothing. */
   integrity(): string[] {
-    const rows = this.#sql('PRAGMA quick_check(10)').raw().all() as [string][];
-    return rows.map(([text]) => text.replaceAll('\n', ' ')).filter((text) => text !== 'ok');
+    return integrityOf(this.#db);
   }
 
   #leaves(log: number, from: number, count: number): Uint8Array[] {

@@ -1,3 +1,6 @@
+import { statementsOf } from '../program/schema.ts';
+import type { StoreKind } from '../program/sqlite.ts';
+
 /** `PRAGMA application_id`: "taly". */
 export const APPLICATION_ID = 0x74616c79;
 /** `PRAGMA user_version`: raised by one with every change of the tables. */
@@ -125,10 +128,12 @@ CREATE TRIGGER shed_delete BEFORE DELETE ON shed
 BEGIN SELECT RAISE(ABORT, 'a shed range is never deleted'); END;
 `;
 
+export const STORE: StoreKind = {
+  program: 'tallystick-agent',
+  applicationId: APPLICATION_ID,
+  version: SCHEMA_VERSION,
+  schema: SCHEMA,
+};
+
 /** The statements of {@link SCHEMA} by what they make, as SQLite keeps them. */
-export const STATEMENTS: ReadonlyMap<string, string> = new Map(
-  SCHEMA.split(/^(?=CREATE )/m)
-    .map((statement) => statement.trim().replace(/;$/, ''))
-    .map((statement): [string, string] => [/^CREATE \w+ (\w+)/.exec(statement)?.[1] ?? '', statement])
-    .filter(([name]) => name !== ''),
-);
+export const STATEMENTS = statementsOf(SCHEMA);

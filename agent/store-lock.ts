@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3';
 import { EXIT, Failure } from '../program/failure.ts';
-import { attempt } from './store-error.ts';
-import { createPrivate } from './store.ts';
+import { attempt } from '../program/sqlite-error.ts';
+import { createPrivate } from '../program/sqlite.ts';
+import { STORE } from './schema.ts';
 
 /**
  * Keeps a second writer off a store: an exclusive transaction on a database of its own, which the system ends with the process,
@@ -12,7 +13,7 @@ export class StoreLock {
 
   /** Throws (try later) where another process holds it. */
   constructor(path: string) {
-    this.#db = attempt(path, () => {
+    this.#db = attempt(STORE.program, path, () => {
       // Whoever may read this file can keep the agent from starting.
       createPrivate(path);
       return new Database(path, { timeout: 0 });
@@ -22,7 +23,7 @@ export class StoreLock {
     } catch (error) {
       this.#db.close();
       if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_BUSY') {
-        return attempt(path, () => {
+        return attempt(STORE.program, path, () => {
           throw error;
         });
       }

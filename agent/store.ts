@@ -1,19 +1,14 @@
-import Database from 'better-sqlite3';
-import { closeSync, openSync } from 'node:fs';
-import { EXIT, Failure } from '../program/failure.ts';
+import type Database from 'better-sqlite3';
+import { attempt } from '../program/sqlite-error.ts';
+import { createStore, openStore } from '../program/sqlite.ts';
 import type { Seal } from '../tlog/seal.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { Rows } from './rows.ts';
-import { attempt } from './store-error.ts';
-import { APPLICATION_ID, LOG_STRIDE, SCHEMA, SCHEMA_VERSION } from './schema.ts';
+import { LOG_STRIDE, STORE } from './schema.ts';
 
 const ENTRY_COLUMNS = 5;
 /** One statement for many rows is a quarter faster than one for each. */
 const ROWS_A_STATEMENT = 32;
-/** Payloads may be anything. */
-const PRIVATE = 0o600;
-const JOURNAL_LIMIT_BYTES = 16 * 2 ** 20;
-const FULL = 2;
 
 /** An entry of this store. */
 export interface Place {
@@ -40,7 +35,6 @@ export class Store {
     this.#db = db;
     this.#path = path;
     this.rows = new Rows(db);
-    configure(db, path);
     this.#insertEntries = db.prepare(insertEntries(ROWS_A_STATEMENT));
     const commit = db.transaction((work: () => unknown): unknown => {
       const result = work();
@@ -52,26 +46,16 @@ export class Store {
 
   /** Makes the file and its tables; a file that has tables already is left as it is. */
   static create(path: string): void {
-    attempt(path, () => {
-      createPrivate(path);
-      const db = new Database(path);
-      try {
-        if (db.pragma('schema_version', { simple: true }) !== 0) return;
-        db.pragma('journal_mode = WAL');
-        db.exec(`BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT;`);
-      } finally {
-        db.close();
-      }
-    });
+    createStore(STORE, path);
   }
 
   static open(path: string): Store {
-    return attempt(path, () => new Store(openDatabase(path, {}), path));
+    return attempt(STORE.program, path, () => new Store(openStore(STORE, path, 'write'), path));
   }
 
   /** For `status`, `verify` and the like, which may run beside the writer. */
   static openRows(path: string): Rows {
-    return attempt(path, () => new Rows(openDatabase(path, { readonly: true })));
+    return attempt(STORE.program, path, () => new Rows(openStore(STORE, path, 'read')));
   }
 
   /** As SQLite has it: 2 is FULL, every commit is synced. */
@@ -86,7 +70,7 @@ export class Store {
   /** All of `work` or nothing; durable when it returns. */
   transaction<T>(work: () => T): T {
     this.#pendingValues = 0;
-    return attempt(this.#path, () => this.#commit(work)) as T;
+    return attempt(STORE.program, this.#path, () => this.#commit(work)) as T;
   }
 
   /** Rows of one transaction are gathered; they are there for readers once it has ended. */
@@ -180,57 +164,6 @@ export class Store {
   }
 }
 
-/** SQLite would make a database that all may read, and gives its WAL the mode of the database. One that is there stays as it is. */
-export function createPrivate(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', PRIVATE));
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
-  }
-}
-
 function insertEntries(rows: number): string {
   return `INSERT INTO entry (id, stem, payload, payload_hash, leaf) VALUES ${Array(rows).fill('(?, ?, ?, ?, ?)').join(', ')}`;
-}
-
-function openDatabase(path: string, options: { readonly readonly?: true }): Database.Database {
-  const db = new Database(path, { ...options, fileMustExist: true });
-  const application = db.pragma('application_id', { simple: true });
-  const version = db.pragma('user_version', { simple: true });
-  if (application !== APPLICATION_ID) {
-    db.close();
-    throw new Failure(EXIT.error, `${path}: expected a store of tallystick-agent, got another SQLite file`);
-  }
-  if (version !== SCHEMA_VERSION) {
-    db.close();
-    throw new Failure(EXIT.error, `${path}: expected a store of format ${SCHEMA_VERSION}, got format ${String(version)}`, {
-      hint: 'it was written by another version of tallystick-agent; use that one, or a newer one',
-    });
-  }
-  return db;
-}
-
-/**
- * Durability is what these settings say, so they are read back: better-sqlite3 is compiled with `synchronous=NORMAL` in WAL
- * mode, which loses acknowledged commits in a power cut.
- */
-function configure(db: Database.Database, path: string): void {
-  const settings: [name: string, value: string | number, readsBack: unknown][] = [
-    ['journal_mode', 'WAL', 'wal'],
-    ['synchronous', 'FULL', FULL],
-    ['foreign_keys', 'ON', 1],
-    ['secure_delete', 'ON', 1],
-    // Without it REPLACE deletes rows and asks no trigger.
-    ['recursive_triggers', 'ON', 1],
-    ['trusted_schema', 'OFF', 0],
-    ['journal_size_limit', JOURNAL_LIMIT_BYTES, JOURNAL_LIMIT_BYTES],
-  ];
-  for (const [name, value, readsBack] of settings) {
-    db.pragma(`${name} = ${value}`);
-    const got: unknown = db.pragma(name, { simple: true });
-    if (got !== readsBack) {
-      db.close();
-      throw new Failure(EXIT.error, `${path}: expected SQLite to take ${name} = ${value}, got ${String(got)}`);
-    }
-  }
 }

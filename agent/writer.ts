@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
+import { attempt } from '../program/sqlite-error.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
@@ -9,8 +10,8 @@ import { event, type Events } from './events.ts';
 import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
 import { Log, type Appended, type Message, type SealLimits } from './log.ts';
 import type { LogRow } from './row.ts';
+import { STORE } from './schema.ts';
 import type { Random, Sealer } from './seal.ts';
-import { attempt } from './store-error.ts';
 import { Store, type Place } from './store.ts';
 import { StoreLock } from './store-lock.ts';
 
@@ -73,7 +74,7 @@ export class Writer {
     try {
       const store = Store.open(options.paths.store);
       try {
-        return attempt(options.paths.store, () => new Writer(options, lock, store));
+        return attempt(STORE.program, options.paths.store, () => new Writer(options, lock, store));
       } catch (error) {
         store.close();
         throw error;
@@ -92,7 +93,7 @@ export class Writer {
   get log(): Log {
     if (this.#current.log.hasFailed) {
       const { sealer } = this.#current;
-      this.#current = attempt(this.#options.paths.store, () => this.#open());
+      this.#current = attempt(STORE.program, this.#options.paths.store, () => this.#open());
       sealer.close();
     }
     return this.#current.log;
@@ -144,7 +145,8 @@ export class Writer {
     if (row === undefined) {
       throw new Failure(EXIT.error, `${paths.store}: expected a log, got none`, { hint: 'run tallystick-agent init' });
     }
-    if (row.closed !== null) throw new Failure(EXIT.error, `${paths.store}: expected the newest log to be open, got a closed one`);
+    if (row.closed !== null)
+      throw new Failure(EXIT.error, `${paths.store}: expected the newest log to be open, got a closed one`);
     if (!row.origin.startsWith(`${name.fleet}/${name.device}/`)) {
       throw new Failure(EXIT.config, `${paths.store}: expected a log of ${name.fleet}/${name.device}, got ${row.origin}`, {
         hint: 'a store is of one device: give device.fleet and device.name as they were, or another store.directory',

@@ -14,7 +14,7 @@ export function initCollector(options: { fleet: string; user?: string }, command
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const given = { 'collector.fleet': options.fleet };
-  const owner = ownerFor(options.user, uid, (text) => terminal.stderr.write(`${command.parent?.name() ?? ''}: ${text}\n`));
+  const owner = ownerFor(options.user, uid, (text) => terminal.stderr.write(`tallystick-collector: ${text}\n`));
   const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
   const { values } = loadCollectorConfig({ ...sources, flags: { ...sources.flags, ...given } });
   const [store, keys] = [storePath(values), keyPaths(values)];

@@ -1,5 +1,4 @@
-import type Database from 'better-sqlite3';
-import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { Prepared } from '../program/sqlite.ts';
 import type { TokenRow, WaitingRow } from './row.ts';
 
 const WAITING = 'SELECT origin, device, note, since, time, refused FROM waiting';
@@ -9,8 +8,8 @@ const TOKEN = 'SELECT number, key, device, count, used, created, revoked FROM to
 export class EnrolmentTable {
   readonly #sql: Prepared;
 
-  constructor(db: Database.Database) {
-    this.#sql = preparedOf(db);
+  constructor(sql: Prepared) {
+    this.#sql = sql;
   }
 
   waiting(): WaitingRow[] {

@@ -1,5 +1,4 @@
-import type Database from 'better-sqlite3';
-import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { Prepared } from '../program/sqlite.ts';
 import type { ClaimRow, ForkRow, RefusalRow, SampleRow } from './row.ts';
 
 const CLAIM = 'SELECT log, size, root, note, cosigned FROM claim';
@@ -9,8 +8,8 @@ const FORK = 'SELECT log, size, root, note, held_note AS heldNote, time FROM for
 export class EvidenceTable {
   readonly #sql: Prepared;
 
-  constructor(db: Database.Database) {
-    this.#sql = preparedOf(db);
+  constructor(sql: Prepared) {
+    this.#sql = sql;
   }
 
   claims(): ClaimRow[] {

@@ -1,9 +1,8 @@
-import type Database from 'better-sqlite3';
 import type { Subtree } from '../tlog/merkle.ts';
 import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { Prepared } from '../program/sqlite.ts';
 import type { FleetRow, LeafRow } from './row.ts';
 
 const LEAVES_A_READ = 512;
@@ -13,8 +12,8 @@ const LEAF = 'SELECT position, log, size, time, note, hash FROM leaf';
 export class FleetTable {
   readonly #sql: Prepared;
 
-  constructor(db: Database.Database) {
-    this.#sql = preparedOf(db);
+  constructor(sql: Prepared) {
+    this.#sql = sql;
   }
 
   isThere(): boolean {

@@ -1,4 +1,3 @@
-import type Database from 'better-sqlite3';
 import { concat } from '../tlog/bytes.ts';
 import type { Subtree } from '../tlog/merkle.ts';
 import type { Seal } from '../tlog/seal.ts';
@@ -7,7 +6,7 @@ import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { VerifiedEntry } from '../tlog/verify.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { Prepared } from '../program/sqlite.ts';
 import type { EntryRow, LogRow, LogState, SealRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
 import { firstThat } from './search.ts';
@@ -46,8 +45,8 @@ type RawSeal = [
 export class LogTable {
   readonly #sql: Prepared;
 
-  constructor(db: Database.Database) {
-    this.#sql = preparedOf(db);
+  constructor(sql: Prepared) {
+    this.#sql = sql;
   }
 
   all(): LogRow[] {

@@ -1,13 +1,12 @@
-import type Database from 'better-sqlite3';
-import { preparedOf, type Prepared } from '../program/sqlite.ts';
+import type { Prepared } from '../program/sqlite.ts';
 import type { PasswordHash } from './password.ts';
 
 /** Which devices may connect to the embedded broker. */
 export class PasswordTable {
   readonly #sql: Prepared;
 
-  constructor(db: Database.Database) {
-    this.#sql = preparedOf(db);
+  constructor(sql: Prepared) {
+    this.#sql = sql;
   }
 
   of(device: string): PasswordHash | undefined {

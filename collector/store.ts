@@ -1,7 +1,8 @@
 import type Database from 'better-sqlite3';
 import type { Finding } from '../program/finding.ts';
 import { attempt, explainSqlite } from '../program/sqlite-error.ts';
-import { checkStore, createStore, openStore } from '../program/sqlite.ts';
+import { checkSchema, statementsOf } from '../program/schema.ts';
+import { createStore, integrityOf, openStore, preparedOf, schemaOf } from '../program/sqlite.ts';
 import { EnrolmentTable } from './enrolment-table.ts';
 import { EvidenceTable } from './evidence-table.ts';
 import { FleetTable } from './fleet-table.ts';
@@ -25,11 +26,12 @@ export class Store {
   private constructor(db: Database.Database, path: string) {
     this.#db = db;
     this.#path = path;
-    this.logs = new LogTable(db);
-    this.fleet = new FleetTable(db);
-    this.enrolments = new EnrolmentTable(db);
-    this.evidence = new EvidenceTable(db);
-    this.passwords = new PasswordTable(db);
+    const sql = preparedOf(db);
+    this.logs = new LogTable(sql);
+    this.fleet = new FleetTable(sql);
+    this.enrolments = new EnrolmentTable(sql);
+    this.evidence = new EvidenceTable(sql);
+    this.passwords = new PasswordTable(sql);
   }
 
   /** Makes the file and its tables; what is there already is left as it is. */
@@ -57,8 +59,9 @@ export class Store {
     return explainSqlite(STORE.program, this.#path, error);
   }
 
+  /** Whether file, tables and triggers are as they were made. */
   check(): Finding[] {
-    return checkStore(this.#db, STORE);
+    return checkSchema(integrityOf(this.#db), schemaOf(this.#db), statementsOf(STORE.schema));
   }
 
   close(): void {

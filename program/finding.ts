@@ -1,9 +1,14 @@
+import { visible } from './visible.ts';
+
 /** One thing that `verify` checked. */
 export interface Finding {
   readonly status: 'PASS' | 'FAIL';
   readonly what: string;
   readonly detail: string;
 }
+
+/** More faults of one kind than anybody reads are counted only. */
+const MAX_FAULTS = 5;
 
 export function pass(what: string, detail: string): Finding {
   return { status: 'PASS', what, detail };
@@ -13,11 +18,28 @@ export function fail(what: string, detail: string): Finding {
   return { status: 'FAIL', what, detail };
 }
 
+/** What was found wrong with one thing. A hundred changed entries must not hide a seal that was changed too. */
+export function failures(what: string, faults: readonly string[]): Finding[] {
+  const kinds = new Map<string, string[]>();
+  for (const fault of faults) {
+    const kind = fault.replaceAll(/[0-9]+/g, '');
+    const same = kinds.get(kind);
+    if (same === undefined) kinds.set(kind, [fault]);
+    else same.push(fault);
+  }
+  return [...kinds.values()]
+    .flatMap((same) => [
+      ...same.slice(0, MAX_FAULTS),
+      ...(same.length > MAX_FAULTS ? [`and ${same.length - MAX_FAULTS} more like it, the last: ${same.at(-1) ?? ''}`] : []),
+    ])
+    .map((detail) => fail(what, detail));
+}
+
 /** A line each, and what they come to; under `--json` one object. */
 export function describeFindings(findings: readonly Finding[]): { ok: boolean; json: unknown; text: string } {
   const failed = findings.filter(({ status }) => status === 'FAIL').length;
   const ok = failed === 0;
-  const lines = findings.map(({ status, what, detail }) => `${status}  ${what}: ${detail}`);
+  const lines = findings.map(({ status, what, detail }) => visible(`${status}  ${what}: ${detail}`));
   const summary = ok ? 'everything fits' : `${failed} of ${findings.length} checks failed`;
   return { ok, json: { ok, findings }, text: [...lines, summary].join('\n') };
 }

@@ -30,7 +30,7 @@ export function ownerFor(user: string | undefined, uid: number | undefined, tell
 }
 
 /** Of a user of the system; `Failure` where there is none. */
-function findOwner(user: string): Owner {
+export function findOwner(user: string): Owner {
   try {
     const number = (flag: string): number =>
       Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));

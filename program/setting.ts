@@ -36,9 +36,10 @@ export function text(test: (word: string) => boolean, words: string): Check<stri
   return v.pipe(v.string(), v.check(test), v.metadata({ expected: words }));
 }
 
-/** Texts that each pass `test`; `words` describe the list. In the environment and in flags it is written as JSON: `["a", "b"]`. */
+/** Texts, at least one, that each pass `test`; `words` describe the list. In the environment and in flags it is written as JSON: `["a", "b"]`. */
 export function list(test: (word: string) => boolean, words: string): Check<readonly string[]> {
-  const isList = (value: unknown): boolean => Array.isArray(value) && value.every((word) => typeof word === 'string' && test(word));
+  const isList = (value: unknown): boolean =>
+    Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === 'string' && test(word));
   return v.pipe(v.custom<readonly string[]>(isList), v.metadata({ expected: words }));
 }
 

@@ -1,8 +1,6 @@
 import Database from 'better-sqlite3';
 import { closeSync, openSync } from 'node:fs';
 import { EXIT, Failure } from './failure.ts';
-import type { Finding } from './finding.ts';
-import { fail, pass } from './finding.ts';
 import { attempt } from './sqlite-error.ts';
 
 /** Whose store it is, and what stands in it. */
@@ -109,18 +107,14 @@ export function preparedOf(db: Database.Database): Prepared {
   };
 }
 
-/** What SQLite itself says of the file, and whether the triggers that forbid changes are those it was made with, word by word. */
-export function checkStore(db: Database.Database, { schema, program }: StoreKind): Finding[] {
-  const wrong = db.prepare('PRAGMA quick_check(10)').pluck().all().map(String);
-  const triggers = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").raw().all() as [string, string][];
-  const expected = [...schema.matchAll(/^CREATE TRIGGER (\w+) /gm)].map(([, name]) => name as string);
-  const found = new Map(triggers);
-  const changed = expected.filter((name) => !schema.includes(`${found.get(name) ?? '\0'};`));
-  const others = [...found.keys()].filter((name) => !expected.includes(name));
-  return [
-    wrong.join() === 'ok' ? pass('store', 'SQLite finds its file well') : fail('store', `SQLite says: ${wrong.join('; ')}`),
-    changed.length + others.length === 0
-      ? pass('triggers', `all ${expected.length} that forbid changes are there`)
-      : fail('triggers', `expected those that ${program} made, got changes of: ${[...changed, ...others].join(', ')}`),
-  ];
+/** What SQLite itself finds wrong with the file; nothing if it is well. */
+export function integrityOf(db: Database.Database): string[] {
+  const rows = db.prepare('PRAGMA quick_check(10)').raw().all() as [string][];
+  return rows.map(([text]) => text.replaceAll('\n', ' ')).filter((text) => text !== 'ok');
+}
+
+/** The statements that made tables, indexes and triggers, by their names: SQLite keeps them word by word. */
+export function schemaOf(db: Database.Database): ReadonlyMap<string, string> {
+  const sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+  return new Map(db.prepare(sql).raw().all() as [string, string][]);
 }

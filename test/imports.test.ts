@@ -26,7 +26,14 @@ const EXCEPTIONS: Record<string, readonly string[]> = {
 
 /** Package → the only files that import it, if only its types. Packages that are not listed may be imported by any program. */
 const PACKAGES: Record<string, readonly string[]> = {
-  'better-sqlite3': ['agent/store.ts', 'agent/store-lock.ts', 'agent/rows.ts', 'agent/store-error.ts', 'collector/store.ts'],
+  'better-sqlite3': [
+    'program/sqlite.ts',
+    'program/sqlite-error.ts',
+    'agent/store.ts',
+    'agent/store-lock.ts',
+    'agent/rows.ts',
+    'collector/store.ts',
+  ],
   mqtt: ['agent/mqtt-session.ts', 'program/mqtt-link.ts'],
   aedes: ['collector/broker.ts'],
 };
@@ -38,6 +45,8 @@ const FILES = [
   'program/config-file.ts',
   'program/credentials.ts',
   'program/durable-file.ts',
+  'program/install.ts',
+  'program/sqlite.ts',
   'agent/clock.ts',
   'agent/generation.ts',
   'agent/identity.ts',
@@ -45,9 +54,10 @@ const FILES = [
   'agent/retention.ts',
   'agent/command-read.ts',
   'agent/command-write.ts',
-  'agent/init.ts',
-  'agent/store.ts',
   'agent/writer.ts',
+  'collector/command-read.ts',
+  'collector/init.ts',
+  'collector/keys.ts',
   'auditor/file.ts',
 ];
 

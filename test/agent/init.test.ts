@@ -1,63 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findOwner, fingerprint, giveTo, writeConfig } from '../../agent/init.ts';
 import { Writer } from '../../agent/writer.ts';
 import { pathsIn } from '../../agent/generation.ts';
 import { Store } from '../../agent/store.ts';
 import { EXIT } from '../../program/failure.ts';
 import { native } from '../../program/native.ts';
-import { encodeHex } from '../../tlog/bytes.ts';
-import { logId } from '../../tlog/origin.ts';
-import { formatVkey } from '../../tlog/vkey.ts';
-import { noteKey, pump } from '../support/fleet.ts';
 import { deviceIn, NAME, newDevice, temporaryFolder } from './device.ts';
-
-test('the fingerprint is the log-id, in groups of four digits', () => {
-  const text = fingerprint(native, formatVkey(noteKey(pump)));
-  expect(text).toMatch(/^[0-9a-f]{4}( [0-9a-f]{4}){15}$/);
-  expect(text.replaceAll(' ', '')).toBe(encodeHex(logId(native, noteKey(pump))));
-});
-
-describe('the owner of the files', () => {
-  test('is found by name', () => {
-    const { username, uid, gid } = userInfo();
-    expect(findOwner(username)).toEqual({ uid, gid });
-  });
-
-  test.each(['nobody-has-this-name', '', '-u', '$(id)'])('is told to be missing: %j', (name) => {
-    expect(() => findOwner(name)).toThrow(
-      expect.objectContaining({ exitCode: EXIT.error, message: `user ${name}: expected one of this system, got none` }),
-    );
-  });
-
-  test('gets every file and folder', () => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, 'a', 'b'), { recursive: true });
-    writeFileSync(join(folder, 'a', 'b', 'c'), '');
-    const isRoot = process.getuid?.() === 0;
-    const owner = isRoot ? { uid: 12_345, gid: 23_456 } : { uid: userInfo().uid, gid: userInfo().gid };
-    giveTo(owner, folder);
-    for (const path of ['.', 'a', 'a/b', 'a/b/c']) expect(statSync(join(folder, path))).toMatchObject(owner);
-  });
-});
-
-describe('the configuration', () => {
-  test('is written into folders that are made for it, for all to read', () => {
-    const path = join(temporaryFolder(), 'etc', 'tallystick', 'agent.toml');
-    expect(writeConfig(path, 'x = 1\n')).toBe(true);
-    expect(readFileSync(path, 'utf8')).toBe('x = 1\n');
-    expect(statSync(path).mode & 0o777).toBe(0o644);
-  });
-
-  test('that is there stays as it is', () => {
-    const path = join(temporaryFolder(), 'agent.toml');
-    writeFileSync(path, 'mine');
-    expect(writeConfig(path, 'yours')).toBe(false);
-    expect(readFileSync(path, 'utf8')).toBe('mine');
-  });
-});
 
 describe('a store', () => {
   test('is made with its first generation, which can be opened', () => {
@@ -81,7 +30,8 @@ describe('a store', () => {
 
   test('is made once: what is there stays as it is, byte for byte', () => {
     const device = newDevice();
-    const files = (): unknown[] => [device.paths.store, device.identityFile(), device.epochFile()].map((path) => readFileSync(path));
+    const files = (): unknown[] =>
+      [device.paths.store, device.identityFile(), device.epochFile()].map((path) => readFileSync(path));
     const before = files();
     expect(() => Writer.init({ suite: native, paths: device.paths, name: NAME })).toThrow(
       expect.objectContaining({ exitCode: EXIT.error, message: `${device.paths.store}: expected no store yet, got one` }),

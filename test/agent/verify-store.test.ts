@@ -322,7 +322,7 @@ describe('the schema', () => {
   const rows: [name: string, sql: string, fault: RegExp][] = [
     ...[...STATEMENTS]
       .filter(([, text]) => text.startsWith('CREATE TRIGGER'))
-      .map(([name]): [string, string, RegExp] => [`without the trigger ${name}`, `DROP TRIGGER ${name}`, new RegExp(`triggers: expected those the agent made, got changes of: ${name}$`)]),
+      .map(([name]): [string, string, RegExp] => [`without the trigger ${name}`, `DROP TRIGGER ${name}`, new RegExp(`triggers: expected those it was made with, got changes of: ${name}$`)]),
     [
       'with a trigger that does nothing',
       'DROP TRIGGER seal_update; CREATE TRIGGER seal_update BEFORE UPDATE ON seal WHEN 0 BEGIN SELECT 1; END',
@@ -338,7 +338,7 @@ describe('the schema', () => {
     ['with a view', 'CREATE VIEW more AS SELECT 1', /triggers: .* changes of: more$/],
     ['with a column more', 'ALTER TABLE entry ADD COLUMN note TEXT', /tables: .* changes of: entry$/],
     ['with a table renamed', 'DROP TRIGGER seal_update; DROP TRIGGER seal_delete; ALTER TABLE seal RENAME TO seals', /tables: .* changes of: seal$/],
-    ...TABLES.map((table): [string, string, RegExp] => [`without the table ${table}`, `DROP TABLE ${table}`, new RegExp(`tables: expected those the agent made, got changes of: ${table}$`)]),
+    ...TABLES.map((table): [string, string, RegExp] => [`without the table ${table}`, `DROP TABLE ${table}`, new RegExp(`tables: expected those it was made with, got changes of: ${table}$`)]),
   ];
   test.each(rows)('%s', (_, sql, fault) => {
     const device = devices();

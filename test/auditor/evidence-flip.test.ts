@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { decodeUtf8, encodeBase64 } from '../../tlog/bytes.ts';
+import { decodeUtf8, encodeBase64, encodeUtf8 } from '../../tlog/bytes.ts';
 import { formatEvidence } from '../../tlog/evidence.ts';
 import { parseProof } from '../../tlog/proof.ts';
 import { formatVkey } from '../../tlog/vkey.ts';
@@ -27,11 +27,8 @@ const log = buildLog({
 });
 const fleet = buildFleetLog(log.fleetNotes());
 const plain = log.evidence(0, { fleet });
-const full = log.evidence(2, {
-  fleet,
-  timestamps: stamps(parseProof(plain.fleet ?? '').checkpoint),
-  after: log.evidence(1, { fleet }),
-});
+const full = log.evidence(2, { fleet, after: log.evidence(1, { fleet }) });
+const stamped = { ...plain, timestamps: stamps(parseProof(plain.fleet ?? '').checkpoint) };
 
 function stamps(note: Uint8Array): Uint8Array[] {
   return authority === undefined ? [] : [authority.stamp(note, { key: 'ec' })];
@@ -44,19 +41,23 @@ function against({ checks }: Audited): string[] {
     .map(({ status, what, code }) => `${status} ${what} ${code ?? 'no code'}`);
 }
 
-/** One of the three ways to change it for each byte, in turn. */
-function* changesOf(file: Uint8Array): Generator<{ at: number; how: string; changed: Uint8Array }> {
+/** The field `name` of the file with what stands around it, or all of it; one of the three ways to change it for each byte, in turn. */
+function* changesOf(file: Uint8Array, name: string): Generator<{ at: number; how: string; changed: Uint8Array }> {
+  const text = decodeUtf8(file);
+  const start = name === '' ? 0 : encodeUtf8(text.slice(0, text.indexOf(`"${name}"`))).length;
+  const end = name === '' ? file.length : encodeUtf8(text.slice(0, text.indexOf('"', text.indexOf(']', start)))).length;
   let i = 0;
   for (const change of byteChanges(file)) {
-    if (i++ % 3 === change.at % 3) yield change;
+    if (i++ % 3 === change.at % 3 && change.at >= start && change.at < end) yield change;
   }
 }
 
 describe.each([
-  ['under seal 0, with fleet log, witness, timestamp and anchor', formatEvidence(full), trust],
-  ['before there is a receipt', log.evidenceFile(4, { proof: 'checkpoint' }), `device ${formatVkey(log.identityKey)}`],
-  ['without its payload', formatEvidence({ ...plain, payload: null, salt: null }), trust],
-])('evidence %s', (_name, file, trusted) => {
+  ['under seal 0, with fleet log, witness and anchor', '', formatEvidence(full), trust],
+  ['with a timestamp', 'timestamps', formatEvidence(stamped), trust],
+  ['before there is a receipt', '', log.evidenceFile(4, { proof: 'checkpoint' }), `device ${formatVkey(log.identityKey)}`],
+  ['without its payload', '', formatEvidence({ ...plain, payload: null, salt: null }), trust],
+])('evidence %s', (_name, field, file, trusted) => {
   test('is intact as it is', () => {
     expect(checkFiles([file], { trust: trusted }).verdict).toBe('intact');
   });
@@ -64,7 +65,7 @@ describe.each([
   test('is never intact with any byte changed, and always refused with a code', () => {
     const unnoticed: string[] = [];
     const verdicts = new Set<string>();
-    for (const { at, how, changed } of changesOf(file)) {
+    for (const { at, how, changed } of changesOf(file, field)) {
       const audited = checkFiles([changed], { trust: trusted });
       verdicts.add(audited.verdict);
       const isRefused = audited.checks.some(({ verdict, code }) => verdict !== 'intact' && code !== undefined);

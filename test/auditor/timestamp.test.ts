@@ -98,16 +98,20 @@ describe.skipIf(!HAS_OPENSSL)('a timestamp by an authority of openssl', () => {
     ['ec', 1],
     ['rsa', 7],
     ['deep', 7],
-  ] as const)('%s: a flipped bit is refused with a code, in every byte or every %ith', (key, step) => {
-    const response = authority.stamp(NOTE, { key });
-    const accepted: number[] = [];
-    for (let at = 0; at < response.length; at += step) {
-      const flipped = response.slice();
-      flipped[at] = (flipped[at] ?? 0) ^ (1 << at % 8);
-      if (refusal(() => verifyTimestamp(flipped, NOTE, [authority.root])) === 'accepted') accepted.push(at);
-    }
-    expect(accepted).toEqual([]);
-  }, 120_000);
+  ] as const)(
+    '%s: a flipped bit is refused with a code, in every byte or every %ith',
+    (key, step) => {
+      const response = authority.stamp(NOTE, { key });
+      const accepted: number[] = [];
+      for (let at = 0; at < response.length; at += step) {
+        const flipped = response.slice();
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+        if (refusal(() => verifyTimestamp(flipped, NOTE, [authority.root])) === 'accepted') accepted.push(at);
+      }
+      expect(accepted).toEqual([]);
+    },
+    120_000,
+  );
 
   describe('in evidence', () => {
     const log = buildLog({ seed: 1, epochs: [['a']] });

@@ -119,12 +119,20 @@ describe('verify', () => {
     expect(site.faults()).toEqual(['acme.example/log: subtree 0 of level 8: expected the hash of its leaves']);
   });
 
+  test.each([
+    ['a table', 'ALTER TABLE entry ADD COLUMN note TEXT', 'tables: expected those it was made with, got changes of: entry'],
+    ['an index', 'DROP INDEX leaf_size', 'tables: expected those it was made with, got changes of: leaf_size'],
+    ['a table that is gone', 'DROP TABLE claim', 'tables: expected those it was made with, got changes of: claim'],
+  ])('sees %s that was changed, and reads nothing else', (_, sql, fault) => {
+    const site = filled();
+    site.script(sql);
+    expect(site.faults()).toEqual([fault]);
+  });
+
   test('sees triggers that were changed or left out', () => {
     const site = filled();
     site.sql('DROP TRIGGER entry_update');
     site.sql('CREATE TRIGGER strange AFTER INSERT ON entry BEGIN SELECT 1; END');
-    expect(site.faults()).toEqual([
-      'triggers: expected those that tallystick-collector made, got changes of: entry_update, strange',
-    ]);
+    expect(site.faults()).toEqual(['triggers: expected those it was made with, got changes of: entry_update, strange']);
   });
 });

@@ -29,7 +29,7 @@ const SUITES = [
 const EPOCHS: readonly (readonly (string | Message)[])[] = [
   ['a', 'b'],
   ['c', { payload: 'secret', carried: 'withheld' }, { payload: 'x'.repeat(90), carried: 'large' }],
-  [{ payload: 'secret', carried: 'withheld' }],
+  [{ payload: 'secret', carried: 'withheld', attributes: [['k', 'v']] }],
   ['d', 'e', { payload: '', topic: '', attributes: [['k', 'v']] }, 'f'],
   [{ payload: 'y'.repeat(90), carried: 'large' }, 'g'],
   ['h'],

@@ -20,7 +20,11 @@ const EPOCHS = [
     anchorOf(earlier.checkpointAt(earlier.size)),
     { payload: '{"bar":4.2}', attributes: [['content-type', 'application/json']] as const },
   ],
-  [{ payload: 'withheld', carried: 'withheld' as const }, { payload: 'x'.repeat(90), carried: 'large' as const }, '{"bar":4.3}'],
+  [
+    { payload: 'withheld', carried: 'withheld' as const, attributes: [['mqtt.qos', '1']] as const },
+    { payload: 'x'.repeat(90), carried: 'large' as const },
+    '{"bar":4.3}',
+  ],
   ['{"bar":4.4}', '{"bar":4.5}'],
   ['{"bar":4.6}'],
 ];
