@@ -4,6 +4,7 @@ import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
 import { integer, list, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
 import type { Value } from '../program/setting.ts';
+import { isTopicFilter } from '../program/topic-filter.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
 import { MAX_SOURCE_BYTES } from '../tlog/entry.ts';
@@ -166,13 +167,6 @@ export function renderDefaultConfig(
   given: Readonly<Record<string, Value>> & { readonly 'device.fleet': string; readonly 'device.name': string },
 ): string {
   return renderSettings(SETTINGS, given, PREAMBLE);
-}
-
-/** MQTT 5 §4.7. */
-function isTopicFilter(word: string): boolean {
-  if (word === '' || word.includes('\0') || new TextEncoder().encode(word).length > 65_535) return false;
-  const levels = word.split('/');
-  return levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#]/.test(level));
 }
 
 function orNone(test: (word: string) => boolean): (word: string) => boolean {

@@ -13,7 +13,7 @@ import { ReceiveWindow } from './receive-window.ts';
  * So many unacknowledged messages the broker may send, as it is told by MQTT 5 (§3.1.2.11.3). It waits then, so a commit must not.
  * One that sends more (mosquitto 2.0 with `max_inflight_messages 0`) is no reason to hear nothing: the group bounds what waits.
  */
-export const RECEIVE_MAXIMUM = 2048;
+export const RECEIVE_MAXIMUM = 1024;
 /** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
 const OWN_TOPICS = 'tallystick/v1/';
 

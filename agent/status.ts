@@ -1,6 +1,7 @@
 import { readHeader } from '../tlog/entry.ts';
 import { Reader } from '../tlog/cbor.ts';
 import { formatTime } from '../program/clock.ts';
+import { payloadText } from '../program/payload-text.ts';
 import { visible } from '../program/visible.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -72,8 +73,6 @@ export interface Line {
 
 export function readLine({ index, stem, payload }: EntryRow): Line {
   const { time, clock, source, topic, attributes } = readHeader(new Reader(stem));
-  const text = payload === null ? null : textOf(payload);
-  const base64 = payload === null || text !== null ? null : Buffer.from(payload).toString('base64');
   return {
     index,
     time: formatTime(time),
@@ -81,8 +80,7 @@ export function readLine({ index, stem, payload }: EntryRow): Line {
     source,
     topic,
     attributes: Object.fromEntries(attributes),
-    payload: text,
-    payload_base64: base64,
+    ...payloadText(payload),
   };
 }
 
@@ -91,12 +89,4 @@ export function formatLine(line: Line): string {
   const attributes = Object.entries(line.attributes).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
   const clock = line.clock === 1 ? '' : '?';
   return visible(`${line.index}  ${line.time}${clock}  ${line.source}  ${line.topic}${attributes.join('')}  ${payload}`);
-}
-
-function textOf(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { EXIT, Failure } from './failure.ts';
 import { nearest } from './nearest.ts';
-import { expected } from './setting.ts';
+import { expected, fromWord } from './setting.ts';
 import type { Settings, Value } from './setting.ts';
 import { isTable, locate, parseToml } from './toml.ts';
 import type { Table } from './toml.ts';
@@ -112,23 +112,10 @@ function readText(path: string): string {
   }
 }
 
-/** The environment and the command line know words only: where text is not accepted a word is what else it can be read as. */
 function wordLayer(settings: Settings, path: readonly string[], word: string, origin: string): Layer {
   const check = checkAt(settings, path);
-  const value = check === undefined || v.is(check, word) ? word : valueOf(word);
+  const value = check === undefined ? word : fromWord(check, word);
   return { table: path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Table, origin: () => origin };
-}
-
-/** A number, a boolean or a list of texts in JSON; else the word, which the check then refuses as it stands. */
-function valueOf(word: string): Value {
-  if (/^-?(?:0|[1-9][0-9]{0,15})$/.test(word)) return Number(word);
-  if (word === 'true' || word === 'false') return word === 'true';
-  try {
-    const value: unknown = JSON.parse(word);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : word;
-  } catch {
-    return word;
-  }
 }
 
 function merge(into: Table, from: Table): void {

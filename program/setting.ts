@@ -61,6 +61,22 @@ export function expected(check: v.GenericSchema): string {
 }
 
 /**
+ * The environment and the command line know words only. Where text is not accepted, a word is what else it can be read as: a number,
+ * a boolean, or a list of texts in JSON; else it stays the word, which the check then refuses as it stands.
+ */
+export function fromWord(check: v.GenericSchema, word: string): Value {
+  if (v.is(check, word)) return word;
+  if (/^-?(?:0|[1-9][0-9]{0,15})$/.test(word)) return Number(word);
+  if (word === 'true' || word === 'false') return word === 'true';
+  try {
+    const value: unknown = JSON.parse(word);
+    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : word;
+  } catch {
+    return word;
+  }
+}
+
+/**
  * The file that `config init` writes: every setting with its doc, in the order of the table; those of `values` set, the others as
  * statements commented out (`#` without a space) that show the default.
  *
@@ -73,7 +89,8 @@ export function renderSettings(settings: Settings, values: Readonly<Record<strin
   for (const [section, table] of Object.entries(settings.entries)) {
     lines.push('', `[${section}]`);
     for (const [key, check] of Object.entries(table.entries)) {
-      const given = values[`${section}.${key}`];
+      const word = values[`${section}.${key}`];
+      const given = typeof word === 'string' ? fromWord(check, word) : word;
       if (given !== undefined && !v.is(check, given)) {
         throw new Failure(EXIT.usage, `${section}.${key}: expected ${expected(check)}, got ${JSON.stringify(given)}`);
       }

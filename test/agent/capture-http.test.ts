@@ -81,7 +81,12 @@ async function startCapturing(overrides: Partial<HttpOptions> & { maxDelayMs?: n
 
 /** A refusal says what was wrong, in one form. */
 function expectProblem(answer: Answer, status: number, words: string): void {
-  expect(answer.json).toEqual({ type: 'about:blank', title: expect.any(String) as string, status, detail: expect.stringContaining(words) as string });
+  expect(answer.json).toEqual({
+    type: 'about:blank',
+    title: expect.any(String) as string,
+    status,
+    detail: expect.stringContaining(words) as string,
+  });
   expect(answer.status).toBe(status);
   expect(answer.headers['content-type']).toBe('application/problem+json');
 }
@@ -93,7 +98,13 @@ describe('one message', () => {
     const answer = await ask({ path: '/v1/messages/plant/1', headers: { 'content-type': 'application/octet-stream' }, body });
     expect(answer.status).toBe(201);
     const [entry] = device.entries();
-    expect(answer.json).toEqual({ origin: writer.row.origin, first: 0, count: 1, size: 1, head: encodeBase64(entry?.leaf ?? body) });
+    expect(answer.json).toEqual({
+      origin: writer.row.origin,
+      first: 0,
+      count: 1,
+      size: 1,
+      head: encodeBase64(entry?.leaf ?? body),
+    });
     expect(Buffer.from(entry?.payload ?? '')).toEqual(body);
     expect(entry?.header.source).toBe('http');
     expect(recorded()[0]).toMatchObject({ topic: 'plant/1', attributes: { 'content-type': 'application/octet-stream' } });
@@ -244,7 +255,9 @@ describe('NDJSON', () => {
     const { ask, recorded } = await startCapturing();
     const bytes = Buffer.from('{"topic":"ü","payload":1}\r\n{"topic":"b","payload":2}\n');
     for (let at = 1; at < bytes.length; at += 5) {
-      const pieces = [bytes.subarray(0, at), bytes.subarray(at, at + 3), bytes.subarray(at + 3)].filter(({ length }) => length > 0);
+      const pieces = [bytes.subarray(0, at), bytes.subarray(at, at + 3), bytes.subarray(at + 3)].filter(
+        ({ length }) => length > 0,
+      );
       expect((await ask({ path: '/v1/messages', headers: NDJSON, body: pieces })).json).toMatchObject({ count: 2 });
     }
     expect(new Set(recorded().map(({ topic, payload }) => `${topic} ${payload ?? ''}`))).toEqual(new Set(['ü 1', 'b 2']));
@@ -290,7 +303,11 @@ describe('CloudEvents', () => {
     [
       'with a subject, which is the topic, and other attributes',
       withData('"subject": "plant/1", "time": "2026-01-01T00:00:00Z", "count": -5, "urgent": true, "gone": null'),
-      { topic: 'plant/1', payload: '', attributes: { ...TOLD, 'ce.time': '2026-01-01T00:00:00Z', 'ce.count': '-5', 'ce.urgent': 'true' } },
+      {
+        topic: 'plant/1',
+        payload: '',
+        attributes: { ...TOLD, 'ce.time': '2026-01-01T00:00:00Z', 'ce.count': '-5', 'ce.urgent': 'true' },
+      },
     ],
   ])('structured, %s', async (_, body, expected) => {
     const { ask, recorded } = await startCapturing();
@@ -330,7 +347,9 @@ describe('CloudEvents', () => {
   test('binary, to a topic: it is the topic, and the subject stays', async () => {
     const { ask, recorded } = await startCapturing();
     await ask({ path: '/v1/messages/plant', headers: { ...HEADERS, 'ce-subject': 'b', 'x-line': '1' }, body: 'x' });
-    expect(recorded()).toEqual([{ topic: 'plant', payload: 'x', attributes: { ...TOLD, 'ce.subject': 'b', 'http.x-line': '1' } }]);
+    expect(recorded()).toEqual([
+      { topic: 'plant', payload: 'x', attributes: { ...TOLD, 'ce.subject': 'b', 'http.x-line': '1' } },
+    ]);
   });
 
   test('structured, to a topic: any content type is a payload there', async () => {
@@ -345,9 +364,24 @@ describe('CloudEvents', () => {
     ['another version', EVENT, JSON.stringify({ ...CONTEXT, specversion: '0.3' }), 'specversion: expected "1.0", got "0.3"'],
     ['no id', EVENT, JSON.stringify({ ...CONTEXT, id: undefined }), 'id: expected a string that is not empty'],
     ['an empty type', EVENT, JSON.stringify({ ...CONTEXT, type: '' }), 'type: expected a string that is not empty'],
-    ['a name with capitals', EVENT, JSON.stringify({ ...CONTEXT, unitName: 'x' }), 'lowercase letters and digits, got "unitName"'],
-    ['an object as attribute', EVENT, JSON.stringify({ ...CONTEXT, unit: {} }), '"unit": expected a string, an integer or a boolean'],
-    ['a fraction as attribute', EVENT, JSON.stringify({ ...CONTEXT, unit: 1.5 }), '"unit": expected a string, an integer or a boolean'],
+    [
+      'a name with capitals',
+      EVENT,
+      JSON.stringify({ ...CONTEXT, unitName: 'x' }),
+      'lowercase letters and digits, got "unitName"',
+    ],
+    [
+      'an object as attribute',
+      EVENT,
+      JSON.stringify({ ...CONTEXT, unit: {} }),
+      '"unit": expected a string, an integer or a boolean',
+    ],
+    [
+      'a fraction as attribute',
+      EVENT,
+      JSON.stringify({ ...CONTEXT, unit: 1.5 }),
+      '"unit": expected a string, an integer or a boolean',
+    ],
     ['data twice', EVENT, withData('"data": 1, "data": 2'), 'expected "data" once'],
     ['data in both forms', EVENT, withData('"data": 1, "data_base64": "AA=="'), 'expected data or data_base64, got both'],
     ['base64 that is none', EVENT, withData('"data_base64": "A"'), 'base64: expected padded canonical'],
@@ -368,14 +402,49 @@ describe('CloudEvents', () => {
 describe('refused is', () => {
   const tooLong = random(3, 'body', MAX_BODY + 1);
   test.each<[string, Asked, number, string]>([
-    ['a body over the limit by its length', { path: '/v1/messages/a', body: tooLong }, 413, 'at most 200000 bytes (http.max_body_bytes), got 200001 bytes'],
-    ['a body over the limit in chunks', { path: '/v1/messages/a', body: [tooLong.subarray(0, 150_000), tooLong.subarray(150_000)] }, 413, 'got more'],
+    [
+      'a body over the limit by its length',
+      { path: '/v1/messages/a', body: tooLong },
+      413,
+      'at most 200000 bytes (http.max_body_bytes), got 200001 bytes',
+    ],
+    [
+      'a body over the limit in chunks',
+      { path: '/v1/messages/a', body: [tooLong.subarray(0, 150_000), tooLong.subarray(150_000)] },
+      413,
+      'got more',
+    ],
     ['NDJSON over the limit', { path: '/v1/messages', headers: NDJSON, body: tooLong }, 413, 'got 200001 bytes'],
-    ['NDJSON over the limit in chunks', { path: '/v1/messages', headers: NDJSON, body: [Buffer.alloc(100_000, 10), Buffer.alloc(100_001, 10)] }, 413, 'got more'],
-    ['an event over the limit in chunks', { path: '/v1/messages', headers: EVENT, body: [Buffer.alloc(100_000, 32), Buffer.alloc(100_001, 32)] }, 413, 'got more'],
-    ['many messages of no type', { path: '/v1/messages', body: 'x' }, 415, 'got no Content-Type; a single message of any type goes to'],
-    ['many messages of another type', { path: '/v1/messages', headers: { 'content-type': 'application/json' }, body: '{}' }, 415, 'expected application/x-ndjson, application/cloudevents+json'],
-    ['compressed NDJSON', { path: '/v1/messages', headers: { ...NDJSON, 'content-encoding': 'gzip' }, body: 'x' }, 415, 'got gzip'],
+    [
+      'NDJSON over the limit in chunks',
+      { path: '/v1/messages', headers: NDJSON, body: [Buffer.alloc(100_000, 10), Buffer.alloc(100_001, 10)] },
+      413,
+      'got more',
+    ],
+    [
+      'an event over the limit in chunks',
+      { path: '/v1/messages', headers: EVENT, body: [Buffer.alloc(100_000, 32), Buffer.alloc(100_001, 32)] },
+      413,
+      'got more',
+    ],
+    [
+      'many messages of no type',
+      { path: '/v1/messages', body: 'x' },
+      415,
+      'got no Content-Type; a single message of any type goes to',
+    ],
+    [
+      'many messages of another type',
+      { path: '/v1/messages', headers: { 'content-type': 'application/json' }, body: '{}' },
+      415,
+      'expected application/x-ndjson, application/cloudevents+json',
+    ],
+    [
+      'compressed NDJSON',
+      { path: '/v1/messages', headers: { ...NDJSON, 'content-encoding': 'gzip' }, body: 'x' },
+      415,
+      'got gzip',
+    ],
     ['another path', { path: '/v1/message', body: 'x' }, 404, 'got /v1/message'],
     ['the root', { method: 'GET', path: '/' }, 404, 'expected /v1/messages'],
     ['reading messages', { method: 'GET', path: '/v1/messages' }, 405, 'expected POST, got GET'],
@@ -389,7 +458,7 @@ describe('refused is', () => {
     expect(recorded()).toEqual([]);
   });
 
-  test("what the store has no room for, and it can be tried again", async () => {
+  test('what the store has no room for, and it can be tried again', async () => {
     const { ask, recorded, writer } = await startCapturing();
     writer.isFull = true;
     const answer = await ask({ path: '/v1/messages/a', body: 'x' });
@@ -469,7 +538,8 @@ describe('over loopback', () => {
 
   test('messages are taken under our own names only, and from our own pages', async () => {
     const { port, recorded } = await startOnPort();
-    const post = (headers: Record<string, string>): Promise<Answer> => ask({ port }, { path: '/v1/messages/a', headers, body: 'x' });
+    const post = (headers: Record<string, string>): Promise<Answer> =>
+      ask({ port }, { path: '/v1/messages/a', headers, body: 'x' });
     expect((await post({})).status).toBe(201);
     expect((await post({ host: `localhost:${port}` })).status).toBe(201);
     expect((await post({ origin: `http://127.0.0.1:${port}` })).status).toBe(201);
@@ -493,7 +563,9 @@ describe('over loopback', () => {
     onTestFinished(() => void server.close());
     const address = server.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await expect(startCapturing({ tcpPort: port, socket: '' })).rejects.toThrow(`127.0.0.1:${port}: expected to listen on it, got EADDRINUSE`);
+    await expect(startCapturing({ tcpPort: port, socket: '' })).rejects.toThrow(
+      `127.0.0.1:${port}: expected to listen on it, got EADDRINUSE`,
+    );
   });
 });
 
@@ -512,7 +584,10 @@ describe('the socket', () => {
 
   test('of a group that is not there is a failure of the configuration', async () => {
     const starting = startCapturing({ access: { mode: 0o660, group: 'no-such-group' } });
-    await expect(starting).rejects.toMatchObject({ exitCode: EXIT.config, message: expect.stringContaining('http.socket_group') as string });
+    await expect(starting).rejects.toMatchObject({
+      exitCode: EXIT.config,
+      message: expect.stringContaining('http.socket_group') as string,
+    });
   });
 
   test('is gone after the stop', async () => {
@@ -533,7 +608,10 @@ describe('the socket', () => {
 
   test('that somebody listens on is left to them', async () => {
     const { path } = await startCapturing();
-    await expect(startCapturing({ socket: path })).rejects.toMatchObject({ exitCode: EXIT.tryLater, message: expect.stringContaining('got one in use') as string });
+    await expect(startCapturing({ socket: path })).rejects.toMatchObject({
+      exitCode: EXIT.tryLater,
+      message: expect.stringContaining('got one in use') as string,
+    });
     expect((await ask({ socketPath: path }, { path: '/v1/messages/a', body: 'x' })).status).toBe(201);
   });
 

@@ -88,7 +88,8 @@ test('every setting is explained in the file, each line at most as long as the c
 });
 
 test('no secret is a value: it would be a file', () => {
-  for (const { key } of load().effective()) expect(key).not.toMatch(/(?:secret|token|password|(?<!\.fleet_|\.collector_)key)(?!_file)/);
+  for (const { key } of load().effective())
+    expect(key).not.toMatch(/(?:secret|token|password|(?<!\.fleet_|\.collector_)key)(?!_file)/);
 });
 
 test.each([

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Group, MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, type Committed } from '../../agent/group.ts';
 import type { Appended, Message } from '../../agent/log.ts';
 import { message, messages, newDevice } from './device.ts';
+import '../support/bytes-equal.ts';
 
 const DELAY_MS = 20;
 
@@ -170,8 +171,8 @@ test('over a log: what a producer is told is what stands in the store', async ()
   expect(entries.map(({ payload }) => new TextDecoder().decode(payload ?? undefined))).toEqual(['a', 'b', 'c']);
   const head = entries[2]?.leaf;
   expect([first.committed, second.committed]).toEqual([
-    { first: 0, count: 2, size: 3, head: Buffer.from(head ?? []) },
-    { first: 2, count: 1, size: 3, head: Buffer.from(head ?? []) },
+    { first: 0, count: 2, size: 3, head },
+    { first: 2, count: 1, size: 3, head },
   ]);
 });
 

@@ -23,20 +23,23 @@ export function ask(target: Target, { method = 'POST', path, headers = {}, body 
   return new Promise((resolve, reject) => {
     const isWhole = typeof body === 'string' || body instanceof Uint8Array;
     const length = isWhole && method !== 'GET' ? { 'content-length': String(Buffer.byteLength(body)) } : {};
-    const outgoing = request({ ...target, host: '127.0.0.1', method, path, agent: false, headers: { ...length, ...headers } }, (incoming) => {
-      const parts: Buffer[] = [];
-      incoming.on('data', (part: Buffer) => parts.push(part));
-      incoming.once('error', reject);
-      incoming.once('end', () => {
-        const text = Buffer.concat(parts).toString();
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: incoming.headers,
-          text,
-          json: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+    const outgoing = request(
+      { ...target, host: '127.0.0.1', method, path, agent: false, headers: { ...length, ...headers } },
+      (incoming) => {
+        const parts: Buffer[] = [];
+        incoming.on('data', (part: Buffer) => parts.push(part));
+        incoming.once('error', reject);
+        incoming.once('end', () => {
+          const text = Buffer.concat(parts).toString();
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            text,
+            json: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+          });
         });
-      });
-    });
+      },
+    );
     outgoing.once('error', reject);
     if (isWhole) {
       outgoing.end(body);

@@ -7,7 +7,9 @@ const SEED = 20_261_123;
 /** JSON texts with white space where it may stand. */
 function texts(): fc.Arbitrary<string> {
   const indent = fc.constantFrom('', ' ', '\t', '\r\n');
-  return fc.tuple(fc.jsonValue({ maxDepth: 3 }), indent).map(([value, space]) => `${space}${JSON.stringify(value, null, space)}${space}`);
+  return fc
+    .tuple(fc.jsonValue({ maxDepth: 3 }), indent)
+    .map(([value, space]) => `${space}${JSON.stringify(value, null, space)}${space}`);
 }
 
 test(`the texts of elements are those of the values that JSON.parse finds (seed ${SEED})`, () => {
@@ -21,7 +23,10 @@ test(`the texts of elements are those of the values that JSON.parse finds (seed 
 });
 
 test(`the texts of members are those of the values that JSON.parse finds (seed ${SEED})`, () => {
-  const member = fc.tuple(fc.string({ unit: 'binary' }).filter((name) => name.isWellFormed()), texts());
+  const member = fc.tuple(
+    fc.string({ unit: 'binary' }).filter((name) => name.isWellFormed()),
+    texts(),
+  );
   const property = fc.property(fc.uniqueArray(member, { selector: ([name]) => name }), (members) => {
     const text = `{ ${members.map(([name, value]) => `${JSON.stringify(name)} :${value}`).join(' , ')} }`;
     const found = sourceOfMembers(text);

@@ -74,18 +74,28 @@ describe('a PUBLISH of', () => {
   });
 
   test('a long head below that is waited for', () => {
-    const properties = Buffer.concat(Array<Buffer>(9).fill(Buffer.concat([Buffer.of(0x26), field('k'), field('v'.repeat(60_000))])));
+    const properties = Buffer.concat(
+      Array<Buffer>(9).fill(Buffer.concat([Buffer.of(0x26), field('k'), field('v'.repeat(60_000))])),
+    );
     const bytes = publish({ topic: 'a', qos: 1, id: 1, properties, payload: random(3, 'payload', 100_000) });
     const [seen = ''] = read(split(bytes, 65_536), 5);
     const [kind, , headHex = '', count] = seen.split(' ');
-    expect([kind, headHex.length / 2, count]).toEqual(['long', 5 + varint(properties.length).length + properties.length, '100000']);
+    expect([kind, headHex.length / 2, count]).toEqual([
+      'long',
+      5 + varint(properties.length).length + properties.length,
+      '100000',
+    ]);
   });
 });
 
 describe('refuses', () => {
   test.each([
     ['a length of five bytes', Buffer.of(0x20, 255, 255, 255, 255, 1), 'at most four bytes'],
-    ['a packet of another type over a mebibyte', Buffer.concat([Buffer.of(0x90), varint(2 ** 20 + 1)]), 'at most 1048576 bytes in one of type 9'],
+    [
+      'a packet of another type over a mebibyte',
+      Buffer.concat([Buffer.of(0x90), varint(2 ** 20 + 1)]),
+      'at most 1048576 bytes in one of type 9',
+    ],
     ['a topic longer than its packet', packet(0x30, u16(5), Buffer.from('a')), 'ends in its topic or properties'],
     ['a PUBLISH without a body', packet(0x30), 'ends in its topic or properties'],
   ])('%s', (_, bytes, words) => {

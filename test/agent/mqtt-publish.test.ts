@@ -34,14 +34,24 @@ describe('MQTT 3.1.1', () => {
     ['QoS 2', { topic: 'a/b', payload: 'x', qos: 2, id: 65_535 }, [['mqtt.qos', '2']]],
     ['retained', { topic: 'a/b', payload: 'x', qos: 1, id: 7, retain: true }, [QOS_1, ['mqtt.retain', '1']]],
     ['sent again', { topic: 'a/b', payload: 'x', qos: 1, id: 7, dup: true }, [QOS_1, ['mqtt.dup', '1']]],
-    ['all of it', { topic: 'a/b', payload: 'x', qos: 1, id: 7, dup: true, retain: true }, [QOS_1, ['mqtt.retain', '1'], ['mqtt.dup', '1']]],
+    [
+      'all of it',
+      { topic: 'a/b', payload: 'x', qos: 1, id: 7, dup: true, retain: true },
+      [QOS_1, ['mqtt.retain', '1'], ['mqtt.dup', '1']],
+    ],
     ['no payload', { topic: 'a/b', qos: 1, id: 7 }, [QOS_1]],
     ['a topic beyond ASCII', { topic: 'werk/süd/Ω/😀', payload: 'x' }, []],
     ['a topic that begins with a byte order mark', { topic: '\uFEFFa', payload: 'x' }, []],
     ['the longest topic', { topic: 'a'.repeat(65_535), payload: 'x' }, []],
   ])('%s', (_, parts, attributes) => {
     const found = decode(parts, 4);
-    expect(found).toEqual({ qos: parts.qos ?? 0, packetId: parts.id ?? 0, topic: parts.topic, attributes, payload: parts.payload ?? '' });
+    expect(found).toEqual({
+      qos: parts.qos ?? 0,
+      packetId: parts.id ?? 0,
+      topic: parts.topic,
+      attributes,
+      payload: parts.payload ?? '',
+    });
   });
 });
 
@@ -59,7 +69,16 @@ describe('MQTT 5', () => {
     ['one user property', [user('k', 'v')], [['mqtt.user-properties', '[["k","v"]]']]],
     [
       'user properties: their order and repeats, names like numbers, and empty ones',
-      [user('b', '1'), user('a', ''), user('a', '2'), user('b', '3'), user('10', 'x'), user('2', 'y'), user('', ''), user('__proto__', 'p')],
+      [
+        user('b', '1'),
+        user('a', ''),
+        user('a', '2'),
+        user('b', '3'),
+        user('10', 'x'),
+        user('2', 'y'),
+        user('', ''),
+        user('__proto__', 'p'),
+      ],
       [['mqtt.user-properties', '[["b","1"],["a",""],["a","2"],["b","3"],["10","x"],["2","y"],["",""],["__proto__","p"]]']],
     ],
     [
@@ -85,10 +104,25 @@ describe('refuses', () => {
     ['no topic', { topic: '' }, 4, 'expected a topic, got an empty one'],
     ['a topic that is not UTF-8', { topic: Buffer.of(0x61, 0xff) }, 4, 'expected UTF-8'],
     ['a topic alias', { topic: 'a', properties: Buffer.of(0x23, 0, 1) }, 5, 'expected no topic alias'],
-    ['a property of another packet', { topic: 'a', properties: Buffer.of(0x11, 0, 0, 0, 1) }, 5, 'expected a property of MQTT 5 §3.3.2.3, got 17'],
-    ['a content type twice', { topic: 'a', properties: Buffer.concat([Buffer.of(3), field('x'), Buffer.of(3), field('x')]) }, 5, 'expected content-type once'],
+    [
+      'a property of another packet',
+      { topic: 'a', properties: Buffer.of(0x11, 0, 0, 0, 1) },
+      5,
+      'expected a property of MQTT 5 §3.3.2.3, got 17',
+    ],
+    [
+      'a content type twice',
+      { topic: 'a', properties: Buffer.concat([Buffer.of(3), field('x'), Buffer.of(3), field('x')]) },
+      5,
+      'expected content-type once',
+    ],
     ['a property cut off', { topic: 'a', properties: Buffer.of(3, 0, 5, 0x61) }, 5, 'ends before its fields do'],
-    ['a user property cut off', { topic: 'a', properties: Buffer.concat([Buffer.of(0x26), field('k'), u16(9)]) }, 5, 'ends before its fields do'],
+    [
+      'a user property cut off',
+      { topic: 'a', properties: Buffer.concat([Buffer.of(0x26), field('k'), u16(9)]) },
+      5,
+      'ends before its fields do',
+    ],
     ['an expiry cut off', { topic: 'a', properties: Buffer.of(2, 0, 0) }, 5, 'ends before its fields do'],
     ['a payload format cut off', { topic: 'a', properties: Buffer.of(1) }, 5, 'ends before its fields do'],
     ['a subscription identifier cut off', { topic: 'a', properties: Buffer.of(0x0b, 0x80) }, 5, 'ends before its fields do'],
@@ -103,7 +137,13 @@ describe('refuses', () => {
 });
 
 test('where the payload begins is known as soon as it can be, from no more than what comes before it', () => {
-  const { flags, body } = whole({ topic: 'a/b', qos: 1, id: 1, properties: Buffer.concat([user('k', 'v'.repeat(200))]), payload: 'x'.repeat(100) });
+  const { flags, body } = whole({
+    topic: 'a/b',
+    qos: 1,
+    id: 1,
+    properties: Buffer.concat([user('k', 'v'.repeat(200))]),
+    payload: 'x'.repeat(100),
+  });
   const offset = body.length - 100;
   const lengthEnd = 2 + 3 + 2 + varint(offset - 9).length;
   for (let have = 0; have < body.length; have++) {

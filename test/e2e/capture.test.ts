@@ -107,36 +107,40 @@ async function subscribed(agent: AgentProcess, settings: Record<string, string>)
 const ALL = Array.from({ length: MESSAGES }, (_, i) => i);
 
 describe('MQTT', () => {
-  test(`the agent is killed ${KILLS} times: what it acknowledged is in its log, nothing is missing, and what is there twice says so (seed ${SEED})`, { timeout: TIMEOUT }, async () => {
-    const random = seeded(SEED);
-    const broker = await startBroker(['max_queued_messages 0']);
-    const proxy = await startProxy(broker);
-    const agent = newAgent();
-    const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
-    await subscribed(agent, settings);
-    const publisher = await Publisher.connect(broker.port);
-    const publishing = publisher.publish(ALL.map((number) => ({ topic: `plant/${number % 7}`, payload: String(number) })));
-    const moments = Array.from({ length: KILLS }, () => random(MESSAGES - 200)).sort((a, b) => a - b);
-    for (const moment of moments) {
-      // After so many acknowledgements, or as soon as some messages more were handed to it.
-      const after = proxy.delivered + random(400);
-      const isByMessages = random(2) === 0;
-      const isReached = (): boolean => proxy.acknowledged.size >= moment && (!isByMessages || proxy.delivered >= after);
-      await inTheMoment(proxy, isReached, () => agent.kill());
-      expectAcknowledgedIsRecorded(agent, proxy);
-      await agent.start(settings);
-    }
-    await publishing;
-    publisher.close();
-    await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
-    expect(await agent.stop()).toBe(0);
-    const recorded = numbersOf(agent.entries());
-    expect(ALL.filter((number) => !recorded.has(number))).toEqual([]);
-    expect(recorded.size).toBe(MESSAGES);
-    const again = [...recorded.values()].flatMap(([, ...others]) => others);
-    expect(again.filter(({ attributes }) => attributes['mqtt.dup'] !== '1')).toEqual([]);
-    agent.verify();
-  });
+  test(
+    `the agent is killed ${KILLS} times: what it acknowledged is in its log, nothing is missing, and what is there twice says so (seed ${SEED})`,
+    { timeout: TIMEOUT },
+    async () => {
+      const random = seeded(SEED);
+      const broker = await startBroker(['max_queued_messages 0']);
+      const proxy = await startProxy(broker);
+      const agent = newAgent();
+      const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
+      await subscribed(agent, settings);
+      const publisher = await Publisher.connect(broker.port);
+      const publishing = publisher.publish(ALL.map((number) => ({ topic: `plant/${number % 7}`, payload: String(number) })));
+      const moments = Array.from({ length: KILLS }, () => random(MESSAGES - 200)).sort((a, b) => a - b);
+      for (const moment of moments) {
+        // After so many acknowledgements, or as soon as some messages more were handed to it.
+        const after = proxy.delivered + random(400);
+        const isByMessages = random(2) === 0;
+        const isReached = (): boolean => proxy.acknowledged.size >= moment && (!isByMessages || proxy.delivered >= after);
+        await inTheMoment(proxy, isReached, () => agent.kill());
+        expectAcknowledgedIsRecorded(agent, proxy);
+        await agent.start(settings);
+      }
+      await publishing;
+      publisher.close();
+      await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
+      expect(await agent.stop()).toBe(0);
+      const recorded = numbersOf(agent.entries());
+      expect(ALL.filter((number) => !recorded.has(number))).toEqual([]);
+      expect(recorded.size).toBe(MESSAGES);
+      const again = [...recorded.values()].flatMap(([, ...others]) => others);
+      expect(again.filter(({ attributes }) => attributes['mqtt.dup'] !== '1')).toEqual([]);
+      agent.verify();
+    },
+  );
 
   test('the agent is stopped under load: each message is in its log exactly once', { timeout: TIMEOUT }, async () => {
     const broker = await startBroker(['max_queued_messages 0']);
@@ -147,7 +151,13 @@ describe('MQTT', () => {
     const publisher = await Publisher.connect(broker.port);
     const publishing = publisher.publish(ALL.map((number) => ({ topic: 'plant', payload: String(number) })));
     for (const moment of [500, 2500]) {
-      expect(await inTheMoment(proxy, () => proxy.acknowledged.size >= moment, () => agent.stop())).toBe(0);
+      expect(
+        await inTheMoment(
+          proxy,
+          () => proxy.acknowledged.size >= moment,
+          () => agent.stop(),
+        ),
+      ).toBe(0);
       // All that it heard was sealed, and none of it comes again.
       expect(numbersOf(agent.entries()).size).toBe(proxy.acknowledged.size);
       await agent.start(settings);
@@ -156,7 +166,12 @@ describe('MQTT', () => {
     publisher.close();
     await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
     expect(await agent.stop()).toBe(0);
-    expect(agent.entries().map(({ payload }) => Number(payload)).sort((a, b) => a - b)).toEqual(ALL);
+    expect(
+      agent
+        .entries()
+        .map(({ payload }) => Number(payload))
+        .sort((a, b) => a - b),
+    ).toEqual(ALL);
     agent.verify();
   });
 
@@ -178,32 +193,38 @@ describe('MQTT', () => {
 });
 
 describe('HTTP', () => {
-  test(`the agent is killed three times: what it answered 201 to is in its log where it said (seed ${SEED})`, { timeout: TIMEOUT }, async () => {
-    const random = seeded(SEED);
-    const agent = newAgent();
-    await agent.start();
-    const places = new Map<number, string>();
-    let number = 0;
-    const post = async (): Promise<void> => {
-      const payload = `message ${number++}`;
-      const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant', body: payload }).catch(() => undefined);
-      if (answer?.status === 201) places.set(Number(answer.json['first']), payload);
-    };
-    for (let kill = 0; kill < 3; kill++) {
-      const enough = places.size + 20 + random(100);
-      let isKilled = false;
-      const producers = Array.from({ length: 8 }, async () => {
-        while (!isKilled) await post();
-      });
-      while (places.size < enough) await post();
-      await agent.kill();
-      isKilled = true;
-      await Promise.all(producers);
-      const recorded = new Map(agent.entries().map(({ index, payload }) => [index, payload]));
-      for (const [index, payload] of places) expect([index, recorded.get(index)]).toEqual([index, payload]);
+  test(
+    `the agent is killed three times: what it answered 201 to is in its log where it said (seed ${SEED})`,
+    { timeout: TIMEOUT },
+    async () => {
+      const random = seeded(SEED);
+      const agent = newAgent();
       await agent.start();
-    }
-    expect(await agent.stop()).toBe(0);
-    agent.verify();
-  });
+      const places = new Map<number, string>();
+      let number = 0;
+      const post = async (): Promise<void> => {
+        const payload = `message ${number++}`;
+        const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant', body: payload }).catch(
+          () => undefined,
+        );
+        if (answer?.status === 201) places.set(Number(answer.json['first']), payload);
+      };
+      for (let kill = 0; kill < 3; kill++) {
+        const enough = places.size + 20 + random(100);
+        let isKilled = false;
+        const producers = Array.from({ length: 8 }, async () => {
+          while (!isKilled) await post();
+        });
+        while (places.size < enough) await post();
+        await agent.kill();
+        isKilled = true;
+        await Promise.all(producers);
+        const recorded = new Map(agent.entries().map(({ index, payload }) => [index, payload]));
+        for (const [index, payload] of places) expect([index, recorded.get(index)]).toEqual([index, payload]);
+        await agent.start();
+      }
+      expect(await agent.stop()).toBe(0);
+      agent.verify();
+    },
+  );
 });

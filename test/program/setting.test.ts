@@ -1,7 +1,18 @@
 import { parse } from 'smol-toml';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { expected, integer, list, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../../program/setting.ts';
+import {
+  expected,
+  integer,
+  list,
+  oneOf,
+  optionalPath,
+  path,
+  renderSettings,
+  required,
+  setting,
+  text,
+} from '../../program/setting.ts';
 
 test.each([
   ['integer', integer(1, 10), [1, 10], [0, 11, 1.5, NaN, '1', true, null, undefined, 2n], 'an integer from 1 to 10'],
@@ -9,7 +20,13 @@ test.each([
   ['text', text((word) => word.length === 2, 'two characters'), ['ab', '12'], ['a', 'abc', 12], 'two characters'],
   ['path', path(), ['/', '/var/lib'], ['', 'var/lib', './x', '/a\0b', 1], 'an absolute path'],
   ['optionalPath', optionalPath(), ['', '/', '/var/lib'], ['var/lib', '/a\0b', 1], 'an absolute path, or ""'],
-  ['list', list((word) => word.length === 2, 'words of two'), [['ab'], ['ab', 'cd']], [[], ['a'], ['ab', 'c'], [1], 'ab', {}], 'words of two'],
+  [
+    'list',
+    list((word) => word.length === 2, 'words of two'),
+    [['ab'], ['ab', 'cd']],
+    [[], ['a'], ['ab', 'c'], [1], 'ab', {}],
+    'words of two',
+  ],
   ['a section', v.strictObject({}), [{}], [1, 'x'], 'a table'],
 ])('%s', (_name, check: v.GenericSchema, good, bad, words) => {
   for (const value of good) expect([value, v.is(check, value)]).toEqual([value, true]);

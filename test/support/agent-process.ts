@@ -41,9 +41,13 @@ export function newAgent(): AgentProcess {
   const data = join(folder, 'data');
   const socket = join(folder, 'agent.sock');
   const own = ['--config', join(folder, 'agent.toml')];
-  execFileSync(process.execPath, [PROGRAM, ...own, 'init', '--fleet', 'acme', '--device', 'pump-7', '--set', `store.directory=${data}`], {
-    stdio: 'ignore',
-  });
+  execFileSync(
+    process.execPath,
+    [PROGRAM, ...own, 'init', '--fleet', 'acme', '--device', 'pump-7', '--set', `store.directory=${data}`],
+    {
+      stdio: 'ignore',
+    },
+  );
   let child: ChildProcess | undefined;
   let said = '';
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
@@ -61,9 +65,13 @@ export function newAgent(): AgentProcess {
     socket,
     start: async (settings = {}) => {
       const set = Object.entries({ 'store.directory': data, 'runtime.socket': socket, ...settings });
-      const starting = spawn(process.execPath, [PROGRAM, ...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run'], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
+      const starting = spawn(
+        process.execPath,
+        [PROGRAM, ...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run'],
+        {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        },
+      );
       child = starting;
       await new Promise<void>((resolve, reject) => {
         starting.once('exit', (code) => {
@@ -88,7 +96,13 @@ export function newAgent(): AgentProcess {
           .flatMap(({ number }) => [...rows.entries(number, 0, rows.size(number))])
           .map(({ index, stem, payload }) => {
             const { source, topic, attributes } = readHeader(new Reader(stem));
-            return { index, source, topic, attributes: Object.fromEntries(attributes), payload: Buffer.from(payload ?? '').toString() };
+            return {
+              index,
+              source,
+              topic,
+              attributes: Object.fromEntries(attributes),
+              payload: Buffer.from(payload ?? '').toString(),
+            };
           })
           .filter(({ source }) => source !== '$agent');
       } finally {

@@ -66,7 +66,8 @@ export async function startScriptedBroker(script: Script = {}): Promise<Scripted
       vi.waitFor(
         () => {
           const found = peers[count - 1];
-          if (found === undefined || !isReady(found)) throw new Error(`expected connection ${count} to be ready, got ${peers.length}`);
+          if (found === undefined || !isReady(found))
+            throw new Error(`expected connection ${count} to be ready, got ${peers.length}`);
           return found;
         },
         { timeout: 20_000, interval: 5 },
