@@ -12,6 +12,7 @@ import { PasswordCheck, type PasswordHash } from './password.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 4096;
+const MAX_PASSWORDS_WAITING = 64;
 /** More than one, because of two devices on copies of one card each has to be heard. */
 const MAX_CONNECTIONS_OF_DEVICE = 4;
 
@@ -35,7 +36,7 @@ export class Broker {
   readonly #server: Server;
   readonly #logger: Logger;
   readonly #options: BrokerOptions;
-  readonly #check = new PasswordCheck();
+  readonly #check = new PasswordCheck(MAX_PASSWORDS_WAITING);
   readonly #principals = new WeakMap<Client, Principal>();
   readonly #connections = new Map<string, number>();
   /** Our own end of connections within this process. */

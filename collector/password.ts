@@ -5,9 +5,6 @@ const COST = { N: 16_384, r: 8, p: 1 };
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 const PASSWORD_BYTES = 24;
-/** Each takes 16 MiB while it is computed, and one core is enough for who knocks at the door. */
-const MAX_WAITING = 64;
-
 /** What is stored of a password. */
 export interface PasswordHash {
   readonly salt: Uint8Array;
@@ -24,14 +21,19 @@ export async function hashPassword(password: string | Uint8Array): Promise<Passw
   return { salt, hash: await derive(password, salt) };
 }
 
-/** Compares passwords with hashes, one at a time. */
+/** Compares passwords with hashes, one at a time: one core is enough for who knocks at the door. */
 export class PasswordCheck {
+  readonly #mostWaiting: number;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
+  constructor(mostWaiting: number) {
+    this.#mostWaiting = mostWaiting;
+  }
+
   /** False too where so many wait that nobody should have to: who comes again later is let in. */
   async verify(password: Uint8Array, { salt, hash }: PasswordHash): Promise<boolean> {
-    if (this.#waiting >= MAX_WAITING) return false;
+    if (this.#waiting >= this.#mostWaiting) return false;
     this.#waiting++;
     const derived = this.#last.then(() => derive(password, salt));
     this.#last = derived;

@@ -51,6 +51,7 @@ const FILES = [
   'agent/generation.ts',
   'agent/identity.ts',
   'agent/keys.ts',
+  'agent/listen.ts',
   'agent/retention.ts',
   'agent/command-read.ts',
   'agent/command-write.ts',

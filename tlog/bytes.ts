@@ -32,9 +32,11 @@ export function compare(a: Uint8Array, b: Uint8Array): number {
 
 /** 8 bytes, big-endian. `n` ≤ 2^53−1. */
 export function u64be(n: number): Uint8Array {
-  const out = new Uint8Array(8);
-  new DataView(out.buffer).setBigUint64(0, BigInt(n));
-  return out;
+  const view = new DataView(new ArrayBuffer(8));
+  const high = Math.floor(n / 2 ** 32);
+  view.setUint32(0, high);
+  view.setUint32(4, n - high * 2 ** 32);
+  return new Uint8Array(view.buffer);
 }
 
 /** UTF-8 of a well-formed string; a lone surrogate is `malformed`, it has no UTF-8. */

@@ -69,7 +69,7 @@ describe('lines', () => {
       await cut.count;
       expect(payloads(cut.batches)).toEqual(expected);
     }
-    const single = record([...input]);
+    const single = record(Array.from(input));
     await single.count;
     expect(payloads(single.batches)).toEqual(expected);
   });
@@ -78,7 +78,10 @@ describe('lines', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, i) => i).filter((byte) => byte !== 10);
     const { batches, count } = record([bytes, Uint8Array.of(10)]);
     expect(await count).toBe(1);
-    expect(batches[0]?.[0]).toEqual({ header: { time: 1, clock: 0, source: 'append', topic: 't', attributes: [] }, payload: bytes });
+    expect(batches[0]?.[0]).toEqual({
+      header: { time: 1, clock: 0, source: 'append', topic: 't', attributes: [] },
+      payload: bytes,
+    });
   });
 
   test('over the limit of payloads are hashed, and say their size', async () => {
@@ -218,7 +221,9 @@ describe('NDJSON', () => {
   });
 
   test('a bad first line refuses nothing with it', async () => {
-    await expect(record(['x'], { isJson: true }).count).rejects.toThrow(/^line 1: expected JSON, got "x" \(.*\); the 0 messages before are recorded$/);
+    await expect(record(['x'], { isJson: true }).count).rejects.toThrow(
+      /^line 1: expected JSON, got "x" \(.*\); the 0 messages before are recorded$/,
+    );
   });
 });
 

@@ -26,8 +26,8 @@ interface Capturing {
   readonly path: string;
   readonly lines: Line[];
   readonly commits: number[];
-  ask(asked: Asked): Promise<Answer>;
-  recorded(): Recorded[];
+  readonly ask: (asked: Asked) => Promise<Answer>;
+  readonly recorded: () => Recorded[];
 }
 
 const MAX_BODY = 200_000;

@@ -30,13 +30,13 @@ export interface Capturing {
   readonly capture: MqttCapture;
   readonly lines: Line[];
   readonly refused: string[];
-  recorded(): Recorded[];
+  readonly recorded: () => Recorded[];
   /** Resolves once so many entries are there. */
-  count(entries: number): Promise<Recorded[]>;
+  readonly count: (entries: number) => Promise<Recorded[]>;
   /** Resolves once the log has so many lines of this. */
-  said(msg: string, count?: number): Promise<Line>;
+  readonly said: (msg: string, count?: number) => Promise<Line>;
   /** A clean stop. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface CapturingOptions {

@@ -20,7 +20,7 @@ interface Inlet {
   readonly failures: unknown[];
   readonly refused: string[];
   /** One read from the connection. */
-  hear(...parts: PublishParts[]): void;
+  readonly hear: (...parts: PublishParts[]) => void;
 }
 
 function newInlet(options: { version?: 4 | 5; maxPayloadBytes?: number; fail?: Error } = {}): Inlet {

@@ -31,7 +31,12 @@ const devices = copiesOf(() => {
     (writer) => {
       writer.append(messages(120));
       const payload = new Uint8Array(70_000);
-      writer.append([{ header: message('', { attributes: [['$size', '70000']] }).header, payload: { bytes: 70_000, finish: (salt) => payloadHash(native, payload, salt) } }]);
+      writer.append([
+        {
+          header: message('', { attributes: [['$size', '70000']] }).header,
+          payload: { bytes: 70_000, finish: (salt) => payloadHash(native, payload, salt) },
+        },
+      ]);
       writer.append(messages(186, 121));
     },
     { entries: 50, bytes: 65_536 },
@@ -81,42 +86,148 @@ test('a log that is as it was written: everything fits, each thing with a line',
 });
 
 describe('an entry', () => {
-  const changed = (index: number): RegExp => new RegExp(`^[^:]+: entry ${index}: expected entry and payload that hash to its leaf hash, got others: it was changed$`);
+  const changed = (index: number): RegExp =>
+    new RegExp(`^[^:]+: entry ${index}: expected entry and payload that hash to its leaf hash, got others: it was changed$`);
   const rows: [name: string, sql: string, ...faults: RegExp[]][] = [
     ['its payload, by a byte', "UPDATE entry SET payload = CAST('X' || substr(payload, 2) AS BLOB) WHERE id = 42", changed(42)],
     ['its payload, emptied', "UPDATE entry SET payload = x'' WHERE id = 42", changed(42)],
-    ['its payload, another of the same log', 'UPDATE entry SET payload = (SELECT payload FROM entry WHERE id = 43) WHERE id = 42', changed(42)],
+    [
+      'its payload, another of the same log',
+      'UPDATE entry SET payload = (SELECT payload FROM entry WHERE id = 43) WHERE id = 42',
+      changed(42),
+    ],
     ['its payload, of a megabyte', 'UPDATE entry SET payload = zeroblob(1000000) WHERE id = 42', changed(42)],
     ['its payload, not sealed yet', "UPDATE entry SET payload = x'00' WHERE id = 303", changed(303)],
-    ['its payload, erased with its right hash', 'WITH-HASH 42', /entry 42: expected its payload, got none, and no entry says that it was shed$/],
-    ['its payload, erased with another hash', `UPDATE entry SET payload = NULL, payload_hash = ${ZEROS} WHERE id = 42`, changed(42)],
+    [
+      'its payload, erased with its right hash',
+      'WITH-HASH 42',
+      /entry 42: expected its payload, got none, and no entry says that it was shed$/,
+    ],
+    [
+      'its payload, erased with another hash',
+      `UPDATE entry SET payload = NULL, payload_hash = ${ZEROS} WHERE id = 42`,
+      changed(42),
+    ],
     ['the hash of a payload that is not kept', `UPDATE entry SET payload_hash = ${ZEROS} WHERE id = 120`, changed(120)],
     ['a payload put in place of a hash', "UPDATE entry SET payload = x'00', payload_hash = NULL WHERE id = 120", changed(120)],
-    ['its topic', "UPDATE entry SET stem = CAST(replace(CAST(stem AS TEXT), 'pressure', 'pressuRe') AS BLOB) WHERE id = 42", changed(42)],
+    [
+      'its topic',
+      "UPDATE entry SET stem = CAST(replace(CAST(stem AS TEXT), 'pressure', 'pressuRe') AS BLOB) WHERE id = 42",
+      changed(42),
+    ],
     ['its time', "UPDATE entry SET stem = CAST(x'861b00064749bc2cc001' || substr(stem, 11) AS BLOB) WHERE id = 42", changed(42)],
-    ['its stem, to no entry', "UPDATE entry SET stem = x'00' WHERE id = 42", /entry 42: entry: expected array, got unsigned integer$/],
+    [
+      'its stem, to no entry',
+      "UPDATE entry SET stem = x'00' WHERE id = 42",
+      /entry 42: entry: expected array, got unsigned integer$/,
+    ],
     ['its stem, to nothing', "UPDATE entry SET stem = x'' WHERE id = 42", /entry 42: entry: expected/],
-    ['its stem, to 100 kB', 'UPDATE entry SET stem = zeroblob(100000) WHERE id = 42', /entry 42: expected an entry of the format's sizes, got another/],
-    ['its leaf hash', `UPDATE entry SET leaf = ${ZEROS} WHERE id = 42`, changed(42), changed(43), /seal 0: expected the root of the first 50 entries, got another$/],
+    [
+      'its stem, to 100 kB',
+      'UPDATE entry SET stem = zeroblob(100000) WHERE id = 42',
+      /entry 42: expected an entry of the format's sizes, got another/,
+    ],
+    [
+      'its leaf hash',
+      `UPDATE entry SET leaf = ${ZEROS} WHERE id = 42`,
+      changed(42),
+      changed(43),
+      /seal 0: expected the root of the first 50 entries, got another$/,
+    ],
     ['its leaf hash, the last of all', `UPDATE entry SET leaf = ${ZEROS} WHERE id = 306`, changed(306)],
-    ['its leaf hash, to 5 bytes', 'UPDATE entry SET leaf = zeroblob(5) WHERE id = 42', /entry 42: expected an entry of the format's sizes/],
-    ['its payload-hash, to 5 bytes', 'UPDATE entry SET payload_hash = zeroblob(5) WHERE id = 120', /entry 120: expected an entry of the format's sizes/],
-    ['its payload-hash, to 100 kB', 'UPDATE entry SET payload_hash = zeroblob(100000) WHERE id = 120', /entry 120: expected an entry of the format's sizes/],
+    [
+      'its leaf hash, to 5 bytes',
+      'UPDATE entry SET leaf = zeroblob(5) WHERE id = 42',
+      /entry 42: expected an entry of the format's sizes/,
+    ],
+    [
+      'its payload-hash, to 5 bytes',
+      'UPDATE entry SET payload_hash = zeroblob(5) WHERE id = 120',
+      /entry 120: expected an entry of the format's sizes/,
+    ],
+    [
+      'its payload-hash, to 100 kB',
+      'UPDATE entry SET payload_hash = zeroblob(100000) WHERE id = 120',
+      /entry 120: expected an entry of the format's sizes/,
+    ],
     ['both payload and hash, gone', 'UPDATE entry SET payload = NULL, payload_hash = NULL WHERE id = 42', changed(42)],
-    ['swapped with its neighbour', 'UPDATE entry SET id = -1 WHERE id = 42; UPDATE entry SET id = 42 WHERE id = 43; UPDATE entry SET id = 43 WHERE id = -1', changed(42), changed(43), changed(44), /seal 0: expected the root/],
-    ['swapped with its neighbour but for the leaf hashes', 'CREATE TEMP TABLE t AS SELECT * FROM entry WHERE id IN (42, 43); UPDATE entry SET (stem, payload) = (SELECT stem, payload FROM t WHERE t.id = 85 - entry.id) WHERE id IN (42, 43); DROP TABLE t', changed(42), changed(43)],
-    ['deleted', 'DELETE FROM entry WHERE id = 42', /entry 42: expected next, got entry 43: entries are missing$/, changed(43), /seal 0: expected the root of the first 50/],
-    ['deleted, last under a seal', 'DELETE FROM entry WHERE id = 49', /entry 49: expected next, got entry 50: entries are missing$/, /seal 0: expected the root of the first 50/],
-    ['deleted, a hundred of them', 'DELETE FROM entry WHERE id BETWEEN 42 AND 141', /entry 42: expected next, got entry 142: entries are missing$/, /seal 0: expected the root/, /seal 1: expected the root/],
-    ['deleted, the first', 'DELETE FROM entry WHERE id = 0', /entries before 1: expected them, or the hashes that pruning leaves, got neither$/],
-    ['deleted, all but the last receipted ones', 'DELETE FROM entry WHERE id < 240', /entries before 240: expected them, or the hashes that pruning leaves, got neither$/],
-    ['deleted, more than was receipted', 'DELETE FROM entry WHERE id < 251', /entries before 251: expected them, or the hashes that pruning leaves/, /entries before 251: expected them, got none, and no receipt covers them$/],
-    ['deleted, the last under the last seal and all behind it', 'DELETE FROM entry WHERE id >= 299', /log: expected 300 entries, got 299$/, /seal 5: expected the 300 entries it covers, got 299$/],
-    ['deleted, down to below the last receipt', 'DELETE FROM entry WHERE id >= 240', /log: expected 300 entries, got 240$/, /seal 4: expected the 250 entries it covers, got 240$/, /receipt at 250: expected the entries the collector holds, got 240: the end is missing$/],
+    [
+      'swapped with its neighbour',
+      'UPDATE entry SET id = -1 WHERE id = 42; UPDATE entry SET id = 42 WHERE id = 43; UPDATE entry SET id = 43 WHERE id = -1',
+      changed(42),
+      changed(43),
+      changed(44),
+      /seal 0: expected the root/,
+    ],
+    [
+      'swapped with its neighbour but for the leaf hashes',
+      'CREATE TEMP TABLE t AS SELECT * FROM entry WHERE id IN (42, 43); UPDATE entry SET (stem, payload) = (SELECT stem, payload FROM t WHERE t.id = 85 - entry.id) WHERE id IN (42, 43); DROP TABLE t',
+      changed(42),
+      changed(43),
+    ],
+    [
+      'deleted',
+      'DELETE FROM entry WHERE id = 42',
+      /entry 42: expected next, got entry 43: entries are missing$/,
+      changed(43),
+      /seal 0: expected the root of the first 50/,
+    ],
+    [
+      'deleted, last under a seal',
+      'DELETE FROM entry WHERE id = 49',
+      /entry 49: expected next, got entry 50: entries are missing$/,
+      /seal 0: expected the root of the first 50/,
+    ],
+    [
+      'deleted, a hundred of them',
+      'DELETE FROM entry WHERE id BETWEEN 42 AND 141',
+      /entry 42: expected next, got entry 142: entries are missing$/,
+      /seal 0: expected the root/,
+      /seal 1: expected the root/,
+    ],
+    [
+      'deleted, the first',
+      'DELETE FROM entry WHERE id = 0',
+      /entries before 1: expected them, or the hashes that pruning leaves, got neither$/,
+    ],
+    [
+      'deleted, all but the last receipted ones',
+      'DELETE FROM entry WHERE id < 240',
+      /entries before 240: expected them, or the hashes that pruning leaves, got neither$/,
+    ],
+    [
+      'deleted, more than was receipted',
+      'DELETE FROM entry WHERE id < 251',
+      /entries before 251: expected them, or the hashes that pruning leaves/,
+      /entries before 251: expected them, got none, and no receipt covers them$/,
+    ],
+    [
+      'deleted, the last under the last seal and all behind it',
+      'DELETE FROM entry WHERE id >= 299',
+      /log: expected 300 entries, got 299$/,
+      /seal 5: expected the 300 entries it covers, got 299$/,
+    ],
+    [
+      'deleted, down to below the last receipt',
+      'DELETE FROM entry WHERE id >= 240',
+      /log: expected 300 entries, got 240$/,
+      /seal 4: expected the 250 entries it covers, got 240$/,
+      /receipt at 250: expected the entries the collector holds, got 240: the end is missing$/,
+    ],
     ['all deleted', 'DELETE FROM entry', /entries before 300: expected them, or the hashes that pruning leaves, got neither$/],
     ['inserted behind the others', `INSERT INTO entry VALUES (307, x'86', x'00', NULL, ${ZEROS})`, /entry 307: /],
-    ['inserted between the others', `UPDATE entry SET id = -id - 1 WHERE id >= 42; UPDATE entry SET id = -id WHERE id < 0; INSERT INTO entry SELECT 42, stem, payload, payload_hash, leaf FROM entry WHERE id = 41`, changed(42), changed(43), /seal 0: expected the root/],
-    ['inserted far behind the others', `INSERT INTO entry SELECT 1000000, stem, payload, payload_hash, leaf FROM entry WHERE id = 41`, /log: expected 1000001 entries, got 307$/],
+    [
+      'inserted between the others',
+      `UPDATE entry SET id = -id - 1 WHERE id >= 42; UPDATE entry SET id = -id WHERE id < 0; INSERT INTO entry SELECT 42, stem, payload, payload_hash, leaf FROM entry WHERE id = 41`,
+      changed(42),
+      changed(43),
+      /seal 0: expected the root/,
+    ],
+    [
+      'inserted far behind the others',
+      `INSERT INTO entry SELECT 1000000, stem, payload, payload_hash, leaf FROM entry WHERE id = 41`,
+      /log: expected 1000001 entries, got 307$/,
+    ],
   ];
   test.each(rows)('%s', (_, sql, ...faults) => {
     const device = devices();
@@ -127,8 +238,9 @@ describe('an entry', () => {
   function erasure(device: Device, index: number): string {
     const [entry] = device.entries().slice(index);
     const epoch = device.read((rows) => rows.epochOf(0, index));
-    if (entry?.payload == null || epoch?.saltKey == null) throw new Error('expected a payload and its salt-key');
-    const hash = payloadHash(native, entry.payload, saltsOf(native, epoch.saltKey)(index - epoch.start));
+    const saltKey = epoch?.saltKey ?? undefined;
+    if (!entry?.payload || !epoch || !saltKey) throw new Error('expected a payload and its salt-key');
+    const hash = payloadHash(native, entry.payload, saltsOf(native, saltKey)(index - epoch.start));
     return `UPDATE entry SET payload = NULL, payload_hash = ${blob(hash)} WHERE id = ${index}`;
   }
 });
@@ -171,7 +283,10 @@ describe('somebody who rewrites the chain after an entry', () => {
     tamper(device, rechain(device, index, 307));
     const faults = device.faults();
     expect(faults.filter((fault) => fault.includes('entry '))).toEqual([]);
-    expectFaults(faults, seals.map((k) => new RegExp(`seal ${k}: expected the root of the first ${(k + 1) * 50} entries, got another$`)));
+    expectFaults(
+      faults,
+      seals.map((k) => new RegExp(`seal ${k}: expected the root of the first ${(k + 1) * 50} entries, got another$`)),
+    );
   });
 
   test('is not noticed behind the newest seal: what is not sealed can be forged, FORMAT.md §4', () => {
@@ -190,25 +305,104 @@ describe('somebody who rewrites the chain after an entry', () => {
 describe('a seal', () => {
   const rows: [name: string, sql: string, ...faults: RegExp[]][] = [
     ['its size', 'UPDATE seal SET size = 149 WHERE id = 2', /seal 2: expected the root of the first 149 entries/],
-    ['its size, below the one before', 'UPDATE seal SET size = 60 WHERE id = 2', /epoch 2: expected seal 1 at 100|seal 2: expected/],
-    ['its root', `UPDATE seal SET root = ${ZEROS} WHERE id = 2`, /seal 2: expected the root of the first 150 entries, got another$/],
+    [
+      'its size, below the one before',
+      'UPDATE seal SET size = 60 WHERE id = 2',
+      /epoch 2: expected seal 1 at 100|seal 2: expected/,
+    ],
+    [
+      'its root',
+      `UPDATE seal SET root = ${ZEROS} WHERE id = 2`,
+      /seal 2: expected the root of the first 150 entries, got another$/,
+    ],
     ['its key', `UPDATE seal SET public_key = ${ZEROS} WHERE id = 2`, /seal 2: expected the key that seal 1 names, got another$/],
-    ['the key of the first', `UPDATE seal SET public_key = ${ZEROS} WHERE id = 0`, /seal 0: expected the key that the enrolment names, got another$/],
-    ['the key it names', `UPDATE seal SET next_public_key = ${ZEROS} WHERE id = 2`, /seal 2: expected a signature by the key it names, got another$/, /seal 3: expected the key that seal 2 names/],
-    ['its signature', 'UPDATE seal SET signature = zeroblob(64) WHERE id = 2', /seal 2: expected a signature by the key it names, got another$/],
+    [
+      'the key of the first',
+      `UPDATE seal SET public_key = ${ZEROS} WHERE id = 0`,
+      /seal 0: expected the key that the enrolment names, got another$/,
+    ],
+    [
+      'the key it names',
+      `UPDATE seal SET next_public_key = ${ZEROS} WHERE id = 2`,
+      /seal 2: expected a signature by the key it names, got another$/,
+      /seal 3: expected the key that seal 2 names/,
+    ],
+    [
+      'its signature',
+      'UPDATE seal SET signature = zeroblob(64) WHERE id = 2',
+      /seal 2: expected a signature by the key it names, got another$/,
+    ],
     ['its signature, to a byte', 'UPDATE seal SET signature = zeroblob(1) WHERE id = 2', /seal 2: expected a signature/],
-    ['all of it, that of another', 'UPDATE seal SET (size, root, public_key, next_public_key, signature) = (SELECT size, root, public_key, next_public_key, signature FROM seal WHERE id = 1) WHERE id = 2', /seal 2: expected/],
-    ['removed, the first', 'DELETE FROM seal WHERE id = 0', /epoch 1: expected seal 0 at 50, where it begins, got no seal before it$/, /seal 1: expected seal 0 next, got seal 1$/],
-    ['removed, one between', 'DELETE FROM seal WHERE id = 2', /epoch 3: expected seal 2 at 150, where it begins, got seal 1 at 100 before it$/, /seal 3: expected seal 2 next, got seal 3$/],
-    ['removed, two adjacent', 'DELETE FROM seal WHERE id IN (2, 3)', /epoch 3: expected seal 2 at 150/, /epoch 4: expected seal 3 at 200, where it begins, got seal 1 at 100/, /seal 4: expected seal 2 next, got seal 4$/],
-    ['removed, two adjacent, the others renumbered', 'DELETE FROM seal WHERE id IN (2, 3); UPDATE seal SET id = id - 2 WHERE id > 3', /epoch 3: expected seal 2 at 150/, /seal 2: expected the key that seal 1 names, got another$/],
-    ['removed, two adjacent, and their epochs', 'DELETE FROM seal WHERE id IN (2, 3); UPDATE seal SET id = id - 2 WHERE id > 3; DELETE FROM epoch WHERE id IN (3, 4); UPDATE epoch SET id = id - 2 WHERE id > 4', /entry 150: expected entry and payload/, /seal 2: expected the key that seal 1 names, got another$/],
-    ['removed, the last', 'DELETE FROM seal WHERE id = 5', /epoch 6: expected seal 5 at 300, where it begins, got seal 4 at 250 before it$/, /epoch key: .*: expected the key of seal 5, got none$/],
-    ['removed, the last, and its epoch', 'DELETE FROM seal WHERE id = 5; DELETE FROM epoch WHERE id = 6', /entry 300: expected entry and payload/, /epoch key: .*: expected the key of seal 5, got none$/],
-    ['removed, all of them', 'DELETE FROM seal', /epoch 1: expected seal 0 at 50, where it begins, got no seal before it$/, /epoch key: .*: expected the key of seal 0, got none$/],
-    ['added, of no entries', 'INSERT INTO seal SELECT 6, size, root, public_key, next_public_key, signature FROM seal WHERE id = 5', /seal 6: expected the 300 entries it covers|epoch 6/],
-    ['added, of entries to come', 'INSERT INTO seal SELECT 6, 400, root, public_key, next_public_key, signature FROM seal WHERE id = 5', /log: expected 400 entries, got 307$/, /seal 6: expected the 400 entries it covers, got 307$/],
-    ['added, with a number far off', 'INSERT INTO seal SELECT 1000000, 307, root, public_key, next_public_key, signature FROM seal WHERE id = 5', /seal 1000000: expected seal 6 next, got seal 1000000$/],
+    [
+      'all of it, that of another',
+      'UPDATE seal SET (size, root, public_key, next_public_key, signature) = (SELECT size, root, public_key, next_public_key, signature FROM seal WHERE id = 1) WHERE id = 2',
+      /seal 2: expected/,
+    ],
+    [
+      'removed, the first',
+      'DELETE FROM seal WHERE id = 0',
+      /epoch 1: expected seal 0 at 50, where it begins, got no seal before it$/,
+      /seal 1: expected seal 0 next, got seal 1$/,
+    ],
+    [
+      'removed, one between',
+      'DELETE FROM seal WHERE id = 2',
+      /epoch 3: expected seal 2 at 150, where it begins, got seal 1 at 100 before it$/,
+      /seal 3: expected seal 2 next, got seal 3$/,
+    ],
+    [
+      'removed, two adjacent',
+      'DELETE FROM seal WHERE id IN (2, 3)',
+      /epoch 3: expected seal 2 at 150/,
+      /epoch 4: expected seal 3 at 200, where it begins, got seal 1 at 100/,
+      /seal 4: expected seal 2 next, got seal 4$/,
+    ],
+    [
+      'removed, two adjacent, the others renumbered',
+      'DELETE FROM seal WHERE id IN (2, 3); UPDATE seal SET id = id - 2 WHERE id > 3',
+      /epoch 3: expected seal 2 at 150/,
+      /seal 2: expected the key that seal 1 names, got another$/,
+    ],
+    [
+      'removed, two adjacent, and their epochs',
+      'DELETE FROM seal WHERE id IN (2, 3); UPDATE seal SET id = id - 2 WHERE id > 3; DELETE FROM epoch WHERE id IN (3, 4); UPDATE epoch SET id = id - 2 WHERE id > 4',
+      /entry 150: expected entry and payload/,
+      /seal 2: expected the key that seal 1 names, got another$/,
+    ],
+    [
+      'removed, the last',
+      'DELETE FROM seal WHERE id = 5',
+      /epoch 6: expected seal 5 at 300, where it begins, got seal 4 at 250 before it$/,
+      /epoch key: .*: expected the key of seal 5, got none$/,
+    ],
+    [
+      'removed, the last, and its epoch',
+      'DELETE FROM seal WHERE id = 5; DELETE FROM epoch WHERE id = 6',
+      /entry 300: expected entry and payload/,
+      /epoch key: .*: expected the key of seal 5, got none$/,
+    ],
+    [
+      'removed, all of them',
+      'DELETE FROM seal',
+      /epoch 1: expected seal 0 at 50, where it begins, got no seal before it$/,
+      /epoch key: .*: expected the key of seal 0, got none$/,
+    ],
+    [
+      'added, of no entries',
+      'INSERT INTO seal SELECT 6, size, root, public_key, next_public_key, signature FROM seal WHERE id = 5',
+      /seal 6: expected the 300 entries it covers|epoch 6/,
+    ],
+    [
+      'added, of entries to come',
+      'INSERT INTO seal SELECT 6, 400, root, public_key, next_public_key, signature FROM seal WHERE id = 5',
+      /log: expected 400 entries, got 307$/,
+      /seal 6: expected the 400 entries it covers, got 307$/,
+    ],
+    [
+      'added, with a number far off',
+      'INSERT INTO seal SELECT 1000000, 307, root, public_key, next_public_key, signature FROM seal WHERE id = 5',
+      /seal 1000000: expected seal 6 next, got seal 1000000$/,
+    ],
   ];
   test.each(rows)('%s', (_, sql, ...faults) => {
     const device = devices();
@@ -222,7 +416,11 @@ describe('a seal', () => {
     const [last] = device.read((rows) => [...rows.seals(0, 5)]);
     if (last === undefined) throw new Error('expected seal 5');
     const seed = new Uint8Array(32).fill(9);
-    const forged = signSeal(native, { ...last, logId: logId(native, parseVkey(native, vkey, ED25519)), publicKey: native.publicKey(seed) }, seed);
+    const forged = signSeal(
+      native,
+      { ...last, logId: logId(native, parseVkey(native, vkey, ED25519)), publicKey: native.publicKey(seed) },
+      seed,
+    );
     tamper(device, `UPDATE seal SET public_key = ${blob(forged.publicKey)}, signature = ${blob(forged.signature)} WHERE id = 5`);
     expectFaults(device.faults(), [/seal 5: expected the key that seal 4 names, got another$/]);
   });
@@ -230,22 +428,54 @@ describe('a seal', () => {
 
 describe('what else is kept:', () => {
   const rows: [name: string, sql: string, ...faults: RegExp[]][] = [
-    ['a subtree hash', `UPDATE subtree SET hash = ${ZEROS}`, /subtree 0 of level 8: expected the hash of its leaves, got another$/],
+    [
+      'a subtree hash',
+      `UPDATE subtree SET hash = ${ZEROS}`,
+      /subtree 0 of level 8: expected the hash of its leaves, got another$/,
+    ],
     ['a subtree hash, removed', 'DELETE FROM subtree', /subtree 0 of level 8: expected the hash of its leaves, got none$/],
     ['a salt-key', `UPDATE epoch SET salt_key = ${ZEROS} WHERE id = 2`, /entry 100: expected entry and payload/],
-    ['a salt-key, replaced by salts of zeros', 'UPDATE epoch SET salt_key = NULL, salts = zeroblob(800) WHERE id = 2', /entry 100: expected entry and payload/],
-    ['a salt-key, replaced by no salts', "UPDATE epoch SET salt_key = NULL, salts = x'' WHERE id = 2", /entry 100: expected entry and payload/],
-    ['where an epoch begins', 'UPDATE epoch SET start = 101 WHERE id = 2', /epoch 2: expected seal 1 at 101, where it begins, got seal 1 at 100 before it$/],
+    [
+      'a salt-key, replaced by salts of zeros',
+      'UPDATE epoch SET salt_key = NULL, salts = zeroblob(800) WHERE id = 2',
+      /entry 100: expected entry and payload/,
+    ],
+    [
+      'a salt-key, replaced by no salts',
+      "UPDATE epoch SET salt_key = NULL, salts = x'' WHERE id = 2",
+      /entry 100: expected entry and payload/,
+    ],
+    [
+      'where an epoch begins',
+      'UPDATE epoch SET start = 101 WHERE id = 2',
+      /epoch 2: expected seal 1 at 101, where it begins, got seal 1 at 100 before it$/,
+    ],
     ['where an epoch begins, before the log', 'UPDATE epoch SET start = -5 WHERE id = 2', /epoch 2: expected seal 1 at -5/],
     ['an epoch, removed', 'DELETE FROM epoch WHERE id = 2', /entry 100: expected entry and payload/],
     ['all epochs, removed', 'DELETE FROM epoch', /log: expected 307 entries, got 0$/],
-    ['a receipt, of which only the size', 'UPDATE receipt SET size = 150 WHERE size = 100', /receipt at 150: expected its note, got another$/],
-    ['a receipt, of which only the time', 'UPDATE receipt SET time = 5 WHERE size = 100', /receipt at 100: expected its note, got another$/],
+    [
+      'a receipt, of which only the size',
+      'UPDATE receipt SET size = 150 WHERE size = 100',
+      /receipt at 150: expected its note, got another$/,
+    ],
+    [
+      'a receipt, of which only the time',
+      'UPDATE receipt SET time = 5 WHERE size = 100',
+      /receipt at 100: expected its note, got another$/,
+    ],
     ['a receipt, to garbage', "UPDATE receipt SET note = x'00ff' WHERE size = 100", /receipt at 100: /],
     ['a receipt, cut off', 'UPDATE receipt SET note = CAST(substr(note, 1, 100) AS BLOB) WHERE size = 100', /receipt at 100: /],
-    ['a log, its origin', "UPDATE log SET origin = 'acme.example/pump-7/0000000000000000'", /enrolment: expected that of acme.example\/pump-7\/0000000000000000, got /],
+    [
+      'a log, its origin',
+      "UPDATE log SET origin = 'acme.example/pump-7/0000000000000000'",
+      /enrolment: expected that of acme.example\/pump-7\/0000000000000000, got /,
+    ],
     ['a log, its public key', "UPDATE log SET vkey = 'x'", /vkey: expected <name>/],
-    ['a log, its enrolment, a byte', 'UPDATE log SET enrolment = CAST(substr(enrolment, 1, 30) || char(65) || substr(enrolment, 32) AS BLOB)', /enrolment: /],
+    [
+      'a log, its enrolment, a byte',
+      'UPDATE log SET enrolment = CAST(substr(enrolment, 1, 30) || char(65) || substr(enrolment, 32) AS BLOB)',
+      /enrolment: /,
+    ],
     ['a log, its enrolment, to nothing', "UPDATE log SET enrolment = x''", /enrolment: note: /],
     ['a log, closed', "UPDATE log SET closed = 'x', undelivered = 0", /generations: expected one that grows/],
     ['a log, its number', 'UPDATE log SET number = 1', /generations: expected one that grows/],
@@ -275,14 +505,21 @@ describe('what else is kept:', () => {
     const device = devices();
     const note = others().read((all) => all.receipts(0)[0]?.note ?? new Uint8Array());
     tamper(device, `DELETE FROM receipt WHERE size = 100; INSERT INTO receipt VALUES (0, ${size}, 5, ${blob(note)})`);
-    expectFaults(device.faults(), [size === 100 ? /receipt at 100: note: expected a signature by/ : /receipt at 400: expected the entries the collector holds, got 307: the end is missing$/]);
+    expectFaults(device.faults(), [
+      size === 100
+        ? /receipt at 100: note: expected a signature by/
+        : /receipt at 400: expected the entries the collector holds, got 307: the end is missing$/,
+    ]);
   });
 
   test('the enrolment of another log', () => {
     const device = devices();
     const [other] = others().logs();
     tamper(device, `UPDATE log SET enrolment = ${blob(other?.enrolment ?? new Uint8Array())}`);
-    expectFaults(device.faults(), [/enrolment: expected that of .*, got /, /seal 0: expected the key that the enrolment names, got another$/]);
+    expectFaults(device.faults(), [
+      /enrolment: expected that of .*, got /,
+      /seal 0: expected the key that the enrolment names, got another$/,
+    ]);
   });
 });
 
@@ -307,7 +544,10 @@ describe('a generation', () => {
 
   test.each([
     ['the newest removed', 'DELETE FROM log WHERE number = 2'],
-    ['the newest removed, the one before opened again', 'DELETE FROM log WHERE number = 2; UPDATE log SET closed = NULL, undelivered = NULL WHERE number = 1'],
+    [
+      'the newest removed, the one before opened again',
+      'DELETE FROM log WHERE number = 2; UPDATE log SET closed = NULL, undelivered = NULL WHERE number = 1',
+    ],
     ['one between removed', 'DELETE FROM log WHERE number = 1'],
     ['the first removed', 'DELETE FROM log WHERE number = 0'],
     ['one between opened again', 'UPDATE log SET closed = NULL, undelivered = NULL WHERE number = 1'],
@@ -322,7 +562,11 @@ describe('the schema', () => {
   const rows: [name: string, sql: string, fault: RegExp][] = [
     ...[...STATEMENTS]
       .filter(([, text]) => text.startsWith('CREATE TRIGGER'))
-      .map(([name]): [string, string, RegExp] => [`without the trigger ${name}`, `DROP TRIGGER ${name}`, new RegExp(`triggers: expected those it was made with, got changes of: ${name}$`)]),
+      .map(([name]): [string, string, RegExp] => [
+        `without the trigger ${name}`,
+        `DROP TRIGGER ${name}`,
+        new RegExp(`triggers: expected those it was made with, got changes of: ${name}$`),
+      ]),
     [
       'with a trigger that does nothing',
       'DROP TRIGGER seal_update; CREATE TRIGGER seal_update BEFORE UPDATE ON seal WHEN 0 BEGIN SELECT 1; END',
@@ -337,8 +581,16 @@ describe('the schema', () => {
     ['with a table more', 'CREATE TABLE more (x)', /triggers: .* changes of: more$/],
     ['with a view', 'CREATE VIEW more AS SELECT 1', /triggers: .* changes of: more$/],
     ['with a column more', 'ALTER TABLE entry ADD COLUMN note TEXT', /tables: .* changes of: entry$/],
-    ['with a table renamed', 'DROP TRIGGER seal_update; DROP TRIGGER seal_delete; ALTER TABLE seal RENAME TO seals', /tables: .* changes of: seal$/],
-    ...TABLES.map((table): [string, string, RegExp] => [`without the table ${table}`, `DROP TABLE ${table}`, new RegExp(`tables: expected those it was made with, got changes of: ${table}$`)]),
+    [
+      'with a table renamed',
+      'DROP TRIGGER seal_update; DROP TRIGGER seal_delete; ALTER TABLE seal RENAME TO seals',
+      /tables: .* changes of: seal$/,
+    ],
+    ...TABLES.map((table): [string, string, RegExp] => [
+      `without the table ${table}`,
+      `DROP TABLE ${table}`,
+      new RegExp(`tables: expected those it was made with, got changes of: ${table}$`),
+    ]),
   ];
   test.each(rows)('%s', (_, sql, fault) => {
     const device = devices();
@@ -354,13 +606,23 @@ describe('the key that seals next', () => {
     ['wiped', (path) => writeFileSync(path, new Uint8Array(8192))],
     ['emptied', (path) => writeFileSync(path, '')],
     ['cut off', (path) => writeFileSync(path, readFileSync(path).subarray(0, 100))],
-    ['damaged in both slots', (path) => writeFileSync(path, readFileSync(path).map((byte, i) => (i % 4096 === 60 ? byte ^ 1 : byte)))],
+    [
+      'damaged in both slots',
+      (path) =>
+        writeFileSync(
+          path,
+          readFileSync(path).map((byte, i) => (i % 4096 === 60 ? byte ^ 1 : byte)),
+        ),
+    ],
     ['of another log', (path) => writeFileSync(path, others().epochBytes())],
-    ['of this log, but never named', (path) => {
-      const { vkey } = devices().logs()[0] ?? { vkey: '' };
-      rmSync(path);
-      KeyFile.create(path, native, logId(native, parseVkey(native, vkey, ED25519)), new Uint8Array(32).fill(1)).close();
-    }],
+    [
+      'of this log, but never named',
+      (path) => {
+        const { vkey } = devices().logs()[0] ?? { vkey: '' };
+        rmSync(path);
+        KeyFile.create(path, native, logId(native, parseVkey(native, vkey, ED25519)), new Uint8Array(32).fill(1)).close();
+      },
+    ],
   ];
   test.each(rows)('%s', (_, change) => {
     const device = devices();
@@ -386,7 +648,10 @@ describe('the key that seals next', () => {
     const device = devices();
     const bytes = device.epochBytes();
     const findings = [0, 4096].map((at) => {
-      writeFileSync(device.epochFile(), bytes.map((byte, i) => (i >= at && i < at + 4096 ? 0 : byte)));
+      writeFileSync(
+        device.epochFile(),
+        bytes.map((byte, i) => (i >= at && i < at + 4096 ? 0 : byte)),
+      );
       return device.faults().length;
     });
     expect(findings.sort()).toEqual([0, 1]);
@@ -407,15 +672,20 @@ describe('the identity key', () => {
   const rows: [name: string, change: (path: string) => void][] = [
     ['removed', (path) => rmSync(path)],
     ['emptied', (path) => writeFileSync(path, '')],
-    ['of another log', (path) => {
-      rmSync(path);
-      createIdentity(path, valve);
-    }],
+    [
+      'of another log',
+      (path) => {
+        rmSync(path);
+        createIdentity(path, valve);
+      },
+    ],
   ];
   test.each(rows)('%s', (_, change) => {
     const device = devices();
     change(device.identityFile());
-    expect(device.faults()).toEqual([expect.stringMatching(/^identity key: .*\.identity: expected the key of .*, got none or a damaged one$/)]);
+    expect(device.faults()).toEqual([
+      expect.stringMatching(/^identity key: .*\.identity: expected the key of .*, got none or a damaged one$/),
+    ]);
   });
 
   test('of a log that is closed is not asked for', () => {

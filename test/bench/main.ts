@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 import { measureAppend } from './append.ts';
+import { measureCapture, publishTo } from './capture.ts';
 import { measureDisk } from './disk.ts';
 import { appendForEver, measureDurability } from './durability.ts';
 import { measureEvidence } from './evidence.ts';
@@ -32,6 +33,7 @@ const PLANS = [
   { measure: 'append in groups of 64', group: 64, messages: 64_000, atLeast: 0.5 },
   { measure: 'append one by one', group: 1, messages: 4000, atLeast: 0.85 },
 ];
+const CAPTURED = 200_000;
 const PEER_PLAN = { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 1.5 };
 
 const script = fileURLToPath(import.meta.url);
@@ -39,6 +41,7 @@ const peersFolder = join(dirname(script), '..', 'test', 'bench', 'peers');
 
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === '--append-for-ever') return appendForEver(sideNamed(words[1]), words[2] ?? '');
+  if (words[0] === '--publish-to') return publishTo(Number(words[1]), Number(words[2]));
   const unknown = words.find((word) => !['--quick', '--peers', '--strict'].includes(word));
   if (unknown !== undefined) {
     process.stderr.write(`bench: expected the options below, got ${unknown}\n${USAGE}`);
@@ -77,6 +80,7 @@ async function main(words: readonly string[]): Promise<number> {
       await add('verify', () => measureVerify(folder, effort.entries, effort.times));
       await add('evidence', () => measureEvidence(folder, effort.entries));
     });
+    await add('capture', () => measureCapture({ messages: CAPTURED * effort.scale, times: effort.times, script }));
     await add('idle', () => measureIdle({ ...effort, program: join(dirname(script), 'tallystick-agent.js') }));
   }
   const sides = [OURS, ...(words.includes('--peers') ? [] : [PLAIN]), ...(hypercore === undefined ? [] : [hypercore])];

@@ -53,7 +53,7 @@ export function newMachine(settings = '', make: (folder: string) => void = () =>
   const folder = temporaryFolder();
   const data = join(folder, 'data');
   const config = join(folder, 'agent.toml');
-  writeFileSync(config, configText(data, settings));
+  writeFileSync(config, configText(data, `${settings}\n[runtime]\nsocket = "${join(folder, 'agent.sock')}"\n`));
   make(data);
   return {
     folder,

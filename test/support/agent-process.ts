@@ -52,7 +52,7 @@ export function newAgent(): AgentProcess {
   let said = '';
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     const ending = child;
-    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
+    if (ending?.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
     ending.kill(signal);
     await once(ending, 'exit');
     return ending.exitCode;

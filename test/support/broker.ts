@@ -45,7 +45,7 @@ export async function startMosquitto(lines: readonly string[] = []): Promise<Bro
     stderr.resume();
   };
   const kill = async (): Promise<void> => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
     await once(child, 'exit');
   };

@@ -24,6 +24,8 @@ export interface Script {
   /** What CONNECT is answered with; undefined hangs up. By default: accepted, no session. */
   readonly connack?: (version: number) => Uint8Array | undefined;
   readonly suback?: (count: number) => readonly number[];
+  /** Whether PUBLISH packets of QoS 1 are acknowledged; by default they are not. */
+  readonly puback?: true;
   /** Another server to listen with, for TLS. */
   readonly server?: Server;
 }
@@ -75,7 +77,7 @@ export async function startScriptedBroker(script: Script = {}): Promise<Scripted
   };
 }
 
-function converse(socket: Socket, { connack, suback }: Script): Peer {
+function converse(socket: Socket, { connack, suback, puback }: Script): Peer {
   const received: Received[] = [];
   const acknowledged: number[] = [];
   let rest: Uint8Array = new Uint8Array();
@@ -107,6 +109,10 @@ function converse(socket: Socket, { connack, suback }: Script): Peer {
         const count = countFilters(body, peer.version);
         const codes = suback?.(count) ?? Array<number>(count).fill(1);
         socket.write(packet(0x90, id, ...(peer.version === 5 ? [Buffer.of(0)] : []), Buffer.from(codes)));
+      }
+      if (puback === true && (first & 0xf6) === 0x32) {
+        const at = 2 + (((body[0] ?? 0) << 8) | (body[1] ?? 0));
+        socket.write(packet(PUBACK, Buffer.from(body.subarray(at, at + 2))));
       }
       if (first === PUBACK) acknowledged.push(((body[0] ?? 0) << 8) | (body[1] ?? 0));
       if (first === PINGREQ) socket.write(Buffer.of(0xd0, 0));

@@ -1,0 +1,336 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, connectAsync, MqttClient, type IClientOptions } from 'mqtt';
+import { pino } from 'pino';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Broker, type BrokerOptions } from '../../collector/broker.ts';
+import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
+import { createPassword, hashPassword, PasswordCheck, type PasswordHash } from '../../collector/password.ts';
+import { PACKET_BYTES } from '../../program/mqtt-link.ts';
+
+const WAIT = { timeout: 10_000, interval: 5 };
+const PUMP: Principal = { device: 'pump-7' };
+
+interface Heard {
+  readonly topic: string;
+  readonly payload: string;
+  readonly retain: boolean;
+}
+
+interface Site {
+  readonly broker: Broker;
+  /** What the collector's own connection hears of all devices. */
+  readonly heard: Heard[];
+  readonly collector: MqttClient;
+  /** A client on the network; by default it is pump-7, with its password. */
+  connect(options?: IClientOptions): Promise<MqttClient>;
+}
+
+const passwords = new Map<string, PasswordHash>();
+
+beforeAll(async () => {
+  for (const device of ['pump-7', 'valve-1']) passwords.set(device, await hashPassword(`of ${device}`));
+});
+
+async function startSite(options: Partial<BrokerOptions> = {}): Promise<Site> {
+  const logger = pino({ level: 'silent' });
+  const broker = await Broker.start({ host: '127.0.0.1', port: 0, tls: undefined, logger, passwordOf: (device) => passwords.get(device), ...options });
+  onTestFinished(() => broker.close());
+  const collector = new MqttClient(() => broker.connect(), { protocolVersion: 4, reconnectPeriod: 0, clientId: 'collector' });
+  onTestFinished(() => void collector.end(true));
+  await once(collector, 'connect');
+  const heard: Heard[] = [];
+  collector.on('message', (topic, payload, { retain }) => heard.push({ topic, payload: payload.toString(), retain }));
+  await collector.subscribeAsync('tallystick/v1/#', { qos: 1 });
+  return {
+    broker,
+    heard,
+    collector,
+    connect: async (own = {}) => {
+      const client = await connectAsync(`mqtt://127.0.0.1:${broker.port}`, {
+        protocolVersion: 4,
+        reconnectPeriod: 0,
+        username: 'pump-7',
+        password: 'of pump-7',
+        ...own,
+      });
+      onTestFinished(() => void client.end(true));
+      return client;
+    },
+  };
+}
+
+function closed(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => client.once('close', resolve));
+}
+
+async function heardOf(site: Site, payload: string): Promise<Heard> {
+  return vi.waitFor(() => {
+    const found = site.heard.find((one) => one.payload === payload);
+    if (found === undefined) throw new Error(`expected ${payload}, got ${JSON.stringify(site.heard)}`);
+    return found;
+  }, WAIT);
+}
+
+describe('rights', () => {
+  test.each<[Principal, string, boolean]>([
+    [PUMP, 'tallystick/v1/pump-7/enroll', true],
+    [PUMP, 'tallystick/v1/pump-7/segment', true],
+    [PUMP, 'tallystick/v1/pump-7/checkpoint', true],
+    [PUMP, 'tallystick/v1/pump-7/status', true],
+    [PUMP, 'tallystick/v1/pump-7/receipt', false],
+    [PUMP, 'tallystick/v1/pump-7/admission', false],
+    [PUMP, 'tallystick/v1/valve-1/segment', false],
+    [PUMP, 'tallystick/v1/fleet/checkpoint', false],
+    [PUMP, 'tallystick/v1/pump-7/segment/more', false],
+    [PUMP, 'tallystick/v2/pump-7/segment', false],
+    [PUMP, '$SYS/anything', false],
+    [PUMP, 'segment', false],
+    [{ device: 'fleet' }, 'tallystick/v1/valve-1/checkpoint', false],
+    ['collector', 'tallystick/v1/pump-7/receipt', true],
+    ['collector', 'tallystick/v1/pump-7/admission', true],
+    ['collector', 'tallystick/v1/fleet/checkpoint', true],
+    ['collector', 'tallystick/v1/pump-7/segment', false],
+    ['collector', '$SYS/anything', false],
+  ])('%o may publish to %s: %s', (who, topic, may) => {
+    expect(mayPublish(who, topic)).toBe(may);
+  });
+
+  test.each<[Principal, string, boolean]>([
+    [PUMP, 'tallystick/v1/pump-7/admission', true],
+    [PUMP, 'tallystick/v1/pump-7/receipt', true],
+    [PUMP, 'tallystick/v1/fleet/checkpoint', true],
+    [PUMP, 'tallystick/v1/pump-7/segment', false],
+    [PUMP, 'tallystick/v1/valve-1/receipt', false],
+    [PUMP, 'tallystick/v1/+/receipt', false],
+    [PUMP, 'tallystick/v1/pump-7/+', false],
+    [PUMP, 'tallystick/v1/pump-7/#', false],
+    [PUMP, '$share/g/tallystick/v1/pump-7/receipt', false],
+    [PUMP, '#', false],
+    [PUMP, '$SYS/#', false],
+    ['collector', 'tallystick/v1/+/segment', true],
+  ])('%o may subscribe to %s: %s', (who, filter, may) => {
+    expect(maySubscribe(who, filter)).toBe(may);
+  });
+
+  test('a device may have its status kept, and nothing else', () => {
+    expect(mayRetain(PUMP, 'tallystick/v1/pump-7/status')).toBe(true);
+    expect(mayRetain(PUMP, 'tallystick/v1/pump-7/segment')).toBe(false);
+    expect(mayRetain('collector', 'tallystick/v1/pump-7/receipt')).toBe(true);
+  });
+});
+
+describe('a password', () => {
+  test('is that of its hash, and no other', async () => {
+    const password = createPassword();
+    expect(password).toMatch(/^[A-Za-z0-9_-]{32}$/);
+    const hash = await hashPassword(password);
+    const check = new PasswordCheck(1);
+    expect(await check.verify(Buffer.from(password), hash)).toBe(true);
+    expect(await check.verify(Buffer.from(`${password} `), hash)).toBe(false);
+    expect(await check.verify(new Uint8Array(), hash)).toBe(false);
+    expect((await hashPassword(password)).hash).not.toEqual(hash.hash);
+  });
+
+  test('is not looked at where too many wait: nobody can make the collector compute without end', async () => {
+    const hash = await hashPassword('right');
+    const check = new PasswordCheck(3);
+    const answers = await Promise.all(Array.from({ length: 9 }, () => check.verify(Buffer.from('right'), hash)));
+    expect(answers.filter(Boolean)).toHaveLength(3);
+    expect(await check.verify(Buffer.from('right'), hash)).toBe(true);
+  });
+});
+
+describe('who comes', () => {
+  test.each<[string, IClientOptions]>([
+    ['without a name', { username: '', password: '' }],
+    ['with another password', { password: 'of valve-1' }],
+    ['with no password', { password: '' }],
+    ['with the password of another device', { username: 'valve-1', password: 'of pump-7' }],
+    ['as a device that has none', { username: 'pump-8', password: 'of pump-7' }],
+    ['as the collector', { username: 'collector', password: 'of pump-7' }],
+  ])('%s is not let in', async (_, options) => {
+    const site = await startSite();
+    await expect(site.connect(options)).rejects.toThrow(/Connection refused: (Not authorized|Bad username or password)/);
+  });
+
+  test('with MQTT 5 is told to come with 3.1.1', async () => {
+    const site = await startSite();
+    await expect(site.connect({ protocolVersion: 5 })).rejects.toThrow(/refused/);
+    await site.connect();
+  });
+
+  test('as a device that is in already, on other cards, is let in; but not without end', async () => {
+    const site = await startSite();
+    const clients = await Promise.all([1, 2, 3, 4].map((n) => site.connect({ clientId: `pump ${n}` })));
+    await expect(site.connect({ clientId: 'pump 5' })).rejects.toThrow(/Not authorized/);
+    const [first] = clients;
+    if (first === undefined) throw new Error('expected a client');
+    await first.endAsync();
+    await vi.waitFor(() => site.connect({ clientId: 'pump 5' }), WAIT);
+  });
+
+  test('with the client id of another device shuts nobody out', async () => {
+    const site = await startSite();
+    const pump = await site.connect({ clientId: 'same' });
+    const ended = vi.fn();
+    pump.on('close', ended);
+    const valve = await site.connect({ clientId: 'same', username: 'valve-1', password: 'of valve-1' });
+    await valve.publishAsync('tallystick/v1/valve-1/status', 'of valve', { qos: 1 });
+    await pump.publishAsync('tallystick/v1/pump-7/status', 'of pump', { qos: 1 });
+    await heardOf(site, 'of valve');
+    await heardOf(site, 'of pump');
+    expect(ended).not.toHaveBeenCalled();
+  });
+
+  test('and asks for a session that outlives the connection has none', async () => {
+    const site = await startSite();
+    const topic = 'tallystick/v1/pump-7/receipt';
+    const first = await site.connect({ clientId: 'a', clean: false });
+    await first.subscribeAsync(topic, { qos: 1 });
+    await first.endAsync();
+    await site.collector.publishAsync(topic, 'while away', { qos: 1 });
+    const second = await site.connect({ clientId: 'a', clean: false });
+    const got: string[] = [];
+    second.on('message', (_topic, payload) => got.push(payload.toString()));
+    await second.subscribeAsync(topic, { qos: 1 });
+    await site.collector.publishAsync(topic, 'now', { qos: 1 });
+    await vi.waitFor(() => {
+      expect(got).toContain('now');
+    }, WAIT);
+    expect(got).toEqual(['now']);
+  });
+});
+
+describe('what a device does', () => {
+  test('on its own topics reaches the collector, and what that says reaches it, marked kept only where it was', async () => {
+    const site = await startSite();
+    await site.collector.publishAsync('tallystick/v1/pump-7/receipt', 'of before', { qos: 1, retain: true });
+    const pump = await site.connect();
+    const got: [string, boolean][] = [];
+    pump.on('message', (_topic, payload, { retain }) => got.push([payload.toString(), retain]));
+    await pump.subscribeAsync(['tallystick/v1/pump-7/receipt', 'tallystick/v1/fleet/checkpoint'], { qos: 1 });
+    await vi.waitFor(() => {
+      expect(got).toEqual([['of before', true]]);
+    }, WAIT);
+    await pump.publishAsync('tallystick/v1/pump-7/segment', 'a segment', { qos: 1 });
+    await heardOf(site, 'a segment');
+    await site.collector.publishAsync('tallystick/v1/pump-7/receipt', 'of now', { qos: 1, retain: true });
+    await site.collector.publishAsync('tallystick/v1/fleet/checkpoint', 'of all', { qos: 1, retain: true });
+    await vi.waitFor(() => {
+      expect(got.slice(1)).toEqual([
+        ['of now', false],
+        ['of all', false],
+      ]);
+    }, WAIT);
+  });
+
+  test.each(['tallystick/v1/valve-1/segment', 'tallystick/v1/pump-7/receipt', 'tallystick/v1/fleet/checkpoint'])(
+    'on %s reaches nobody, and ends its connection',
+    async (topic) => {
+      const site = await startSite();
+      const pump = await site.connect();
+      const end = closed(pump);
+      pump.publish(topic, 'forged', { qos: 0 });
+      await end;
+      const again = await site.connect();
+      await again.publishAsync('tallystick/v1/pump-7/status', 'allowed', { qos: 1 });
+      await heardOf(site, 'allowed');
+      expect(site.heard.map(({ payload }) => payload)).toEqual(['allowed']);
+    },
+  );
+
+  test.each(['#', 'tallystick/v1/+/receipt', 'tallystick/v1/valve-1/receipt'])('to hear %s is refused', async (filter) => {
+    const site = await startSite();
+    const pump = await site.connect();
+    await expect(pump.subscribeAsync(filter, { qos: 1 })).rejects.toThrow();
+  });
+
+  test('asking to keep a segment does not', async () => {
+    const site = await startSite();
+    const pump = await site.connect();
+    await pump.publishAsync('tallystick/v1/pump-7/segment', 'a segment', { qos: 1, retain: true });
+    await pump.publishAsync('tallystick/v1/pump-7/status', 'a status', { qos: 1, retain: true });
+    await heardOf(site, 'a status');
+    site.heard.length = 0;
+    await site.collector.unsubscribeAsync('tallystick/v1/#');
+    await site.collector.subscribeAsync('tallystick/v1/+/+', { qos: 1 });
+    expect(await heardOf(site, 'a status')).toMatchObject({ retain: true });
+    expect(site.heard).toHaveLength(1);
+  });
+
+  test('its last will is told on its own status only', async () => {
+    const site = await startSite();
+    const will = (topic: string): IClientOptions => ({ will: { topic, payload: Buffer.from(`will on ${topic}`), qos: 1, retain: true } });
+    for (const topic of ['tallystick/v1/valve-1/status', 'tallystick/v1/pump-7/status']) {
+      const pump = await site.connect(will(topic));
+      pump.stream.destroy();
+      await closed(pump);
+    }
+    await heardOf(site, 'will on tallystick/v1/pump-7/status');
+    expect(site.heard).toHaveLength(1);
+  });
+
+  test.each([
+    ['the longest packet that a segment needs', PACKET_BYTES, true],
+    ['a longer one', PACKET_BYTES + 1, false],
+  ])('%s: %i bytes', async (_, bytes, isTaken) => {
+    const site = await startSite();
+    const pump = await site.connect();
+    const topic = 'tallystick/v1/pump-7/segment';
+    const payload = Buffer.alloc(bytes - 1 - 3 - 2 - topic.length - 2, 'x');
+    const end = closed(pump);
+    pump.publish(topic, payload, { qos: 1 });
+    if (isTaken) await heardOf(site, payload.toString());
+    else await end;
+    expect(site.heard).toHaveLength(isTaken ? 1 : 0);
+  });
+
+  test('a packet that is announced as larger than memory ends the connection before a byte of it came', async () => {
+    const site = await startSite();
+    const socket = connectTcp(site.broker.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => undefined);
+    socket.write(Buffer.of(0x10, 0xff, 0xff, 0xff, 0x7f));
+    await once(socket, 'close');
+  });
+});
+
+test('with a certificate only TLS is spoken', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject], { stdio: 'ignore' });
+  const pem = readFileSync(cert, 'utf8');
+  const site = await startSite({ tls: { cert: pem, key: readFileSync(key, 'utf8') } });
+  const plain = connect(`mqtt://127.0.0.1:${site.broker.port}`, { protocolVersion: 4, reconnectPeriod: 0 });
+  plain.on('connect', () => expect.unreachable());
+  await closed(plain);
+  const url = `mqtts://127.0.0.1:${site.broker.port}`;
+  const options: IClientOptions = { protocolVersion: 4, reconnectPeriod: 0, username: 'pump-7', password: 'of pump-7' };
+  await expect(connectAsync(url, options)).rejects.toThrow(/self-signed/);
+  const pump = await connectAsync(url, { ...options, ca: pem });
+  onTestFinished(() => void pump.end(true));
+  await pump.publishAsync('tallystick/v1/pump-7/segment', 'by TLS', { qos: 1 });
+  await heardOf(site, 'by TLS');
+});
+
+test('it can not start where another listens', async () => {
+  const site = await startSite();
+  await expect(startSite({ port: site.broker.port })).rejects.toThrow(/EADDRINUSE/);
+});
+
+test('it closes with clients connected', async () => {
+  const site = await startSite();
+  const pump = await site.connect();
+  const end = closed(pump);
+  await site.broker.close();
+  await end;
+});
