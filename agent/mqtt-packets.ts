@@ -58,65 +58,68 @@ export class PacketReader {
     const bytes = this.#pieces.length === 1 ? chunk : concat(...this.#pieces);
     let at = 0;
     this.#needed = 0;
-    while (this.#needed === 0 && at < bytes.length)
-      at += this.#long === undefined ? this.#take(bytes.subarray(at)) : this.#feed(bytes.subarray(at));
+    while (this.#needed === 0 && at < bytes.length) at = this.#long === undefined ? this.#take(bytes, at) : this.#feed(bytes, at);
     this.#pieces = at === bytes.length ? [] : [bytes.subarray(at)];
     this.#held = bytes.length - at;
   }
 
-  /** Takes one packet, or the beginning of a long one. Answers with its bytes; 0 where more are {@link #needed}. */
-  #take(bytes: Uint8Array): number {
-    const length = varint(bytes, 1);
-    if (length === undefined) return this.#wait(bytes.length + 1);
-    const first = bytes[0] as number;
-    const end = length.end + length.value;
-    const isPublish = first >> 4 === PUBLISH;
-    if (!isPublish && length.value > MAX_CONTROL_BYTES) {
+  /** Takes the packet at `at`, or the beginning of a long one. Answers with where it ends; `at` where more bytes are {@link #needed}. */
+  #take(bytes: Uint8Array, at: number): number {
+    const length = varint(bytes, at + 1);
+    if (length === undefined) return this.#wait(at, bytes.length + 1);
+    const first = bytes[at] as number;
+    const start = length.end;
+    const end = start + length.value;
+    const isWhole = bytes.length >= end;
+    if (first >> 4 === PUBLISH) return this.#takePublish(first & 15, bytes, at, start, end);
+    if (length.value > MAX_CONTROL_BYTES) {
       throw new Error(`packet: expected at most ${MAX_CONTROL_BYTES} bytes in one of type ${first >> 4}, got ${length.value}`);
     }
-    if (bytes.length < end && (!isPublish || length.value <= WHOLE_BYTES)) return this.#wait(end);
-    if (!isPublish) {
-      this.#handler.onControl(bytes.subarray(0, end));
-      return end;
-    }
-    const flags = first & 15;
-    const body = bytes.subarray(length.end, end);
-    const offset = payloadOffset(flags, body, this.#handler.version);
-    if (offset === undefined && bytes.length < end) return this.#wait(bytes.length + 1);
-    if (offset === undefined || offset > length.value)
+    if (!isWhole) return this.#wait(at, end);
+    this.#handler.onControl(bytes.subarray(at, end));
+    return end;
+  }
+
+  #takePublish(flags: number, bytes: Uint8Array, at: number, start: number, end: number): number {
+    const isWhole = bytes.length >= end;
+    if (!isWhole && end - start <= WHOLE_BYTES) return this.#wait(at, end);
+    const headEnd = payloadOffset(flags, bytes, start, this.#handler.version);
+    if (headEnd === undefined && !isWhole) return this.#wait(at, bytes.length + 1);
+    if (headEnd === undefined || headEnd > end)
       throw new Error('PUBLISH: expected a whole packet, got one that ends in its topic or properties');
-    if (offset > MAX_HEAD_BYTES) return this.#skip(flags, body, length, offset);
-    if (body.length < offset) return this.#wait(length.end + offset);
-    const head = body.subarray(0, offset);
-    if (bytes.length >= end) {
-      this.#handler.onPublish(flags, head, body.subarray(offset));
+    if (headEnd - start > MAX_HEAD_BYTES) return this.#skip(flags, bytes, at, start, end, headEnd);
+    if (bytes.length < headEnd) return this.#wait(at, headEnd);
+    const head = bytes.subarray(start, headEnd);
+    if (isWhole) {
+      this.#handler.onPublish(flags, head, bytes.subarray(headEnd, end));
       return end;
     }
-    this.#long = { sink: this.#handler.onLongPublish(flags, head, length.value - offset), left: length.value - offset };
-    return length.end + offset;
+    this.#long = { sink: this.#handler.onLongPublish(flags, head, end - headEnd), left: end - headEnd };
+    return headEnd;
   }
 
-  #skip(flags: number, body: Uint8Array, length: { readonly value: number; readonly end: number }, headBytes: number): number {
-    if (body.length < START_BYTES) return this.#wait(length.end + START_BYTES);
-    this.#handler.onOversizePublish(flags, body.subarray(0, START_BYTES), headBytes);
-    this.#long = { sink: undefined, left: length.value };
-    return length.end;
+  #skip(flags: number, bytes: Uint8Array, at: number, start: number, end: number, headEnd: number): number {
+    if (bytes.length < start + START_BYTES) return this.#wait(at, start + START_BYTES);
+    this.#handler.onOversizePublish(flags, bytes.subarray(start, start + START_BYTES), headEnd - start);
+    this.#long = { sink: undefined, left: end - start };
+    return start;
   }
 
-  #feed(bytes: Uint8Array): number {
+  #feed(bytes: Uint8Array, at: number): number {
     const long = this.#long;
-    if (long === undefined) return 0;
-    const piece = bytes.subarray(0, long.left);
+    if (long === undefined) return at;
+    const piece = bytes.subarray(at, at + long.left);
     long.sink?.add(piece);
     long.left -= piece.length;
-    if (long.left > 0) return piece.length;
+    if (long.left > 0) return at + piece.length;
     this.#long = undefined;
     long.sink?.end();
-    return piece.length;
+    return at + piece.length;
   }
 
-  #wait(needed: number): 0 {
-    this.#needed = needed;
-    return 0;
+  /** `until`: a place in the bytes that are held, of which those before `at` are done with. */
+  #wait(at: number, until: number): number {
+    this.#needed = until - at;
+    return at;
   }
 }

@@ -27,18 +27,19 @@ const SUBSCRIPTION_ID = 0x0b;
 const TOPIC_ALIAS = 0x23;
 const USER_PROPERTY = 0x26;
 
+const NONE: readonly Attribute[] = [];
 /** Nearly every message that is heard has no attributes but this one. */
 const QOS_1: readonly Attribute[] = [['mqtt.qos', '1']];
 
 /**
- * How many bytes of a PUBLISH packet's body stand before its payload: topic, packet identifier and properties. Undefined where
- * `body`, its beginning, is too short to tell.
+ * Where the payload of a PUBLISH packet begins, whose body begins at `start`: behind topic, packet identifier and properties.
+ * Undefined where `bytes`, its beginning, are too few to tell.
  */
-export function payloadOffset(flags: number, body: Uint8Array, version: ProtocolVersion): number | undefined {
-  if (body.length < 2) return undefined;
-  const at = 2 + uint16(body, 0) + (qosOf(flags) === 0 ? 0 : 2);
+export function payloadOffset(flags: number, bytes: Uint8Array, start: number, version: ProtocolVersion): number | undefined {
+  if (bytes.length < start + 2) return undefined;
+  const at = start + 2 + uint16(bytes, start) + (qosOf(flags) === 0 ? 0 : 2);
   if (version === 4) return at;
-  const length = varint(body, at);
+  const length = varint(bytes, at);
   return length === undefined ? undefined : length.end + length.value;
 }
 
@@ -53,10 +54,13 @@ export function payloadOffset(flags: number, body: Uint8Array, version: Protocol
 export function decodePublish(flags: number, head: Uint8Array, version: ProtocolVersion): Publish {
   const qos = qosOf(flags);
   const at = 2 + uint16(head, 0);
-  const topic = text(slice(head, 2, at));
+  const topic = text(head, 2, at);
   const packetId = qos === 0 ? 0 : uint16(head, at);
   if (qos !== 0 && packetId === 0) throw new Error('PUBLISH: expected a packet identifier from 1, got 0');
-  const properties = version === 4 ? [] : readProperties(head, qos === 0 ? at : at + 2);
+  const behind = qos === 0 ? at : at + 2;
+  // No properties are a length of 0, in one byte.
+  const hasNone = version === 4 || (behind === head.length - 1 && head[behind] === 0);
+  const properties = hasNone ? NONE : readProperties(head, behind);
   if (topic === '') throw new Error('PUBLISH: expected a topic, got an empty one');
   const flagged = flags & (DUP | RETAIN);
   if (properties.length === 0 && flagged === 0) return { qos, packetId, topic, attributes: qos === 1 ? QOS_1 : withQos(qos) };
@@ -73,7 +77,7 @@ function qosOf(flags: number): 0 | 1 | 2 {
 }
 
 function withQos(qos: 0 | 1 | 2): readonly Attribute[] {
-  return qos === 0 ? [] : [['mqtt.qos', String(qos)]];
+  return qos === 0 ? NONE : [['mqtt.qos', String(qos)]];
 }
 
 /**
@@ -103,22 +107,22 @@ function readProperties(head: Uint8Array, from: number): Attribute[] {
         break;
       case CONTENT_TYPE:
       case RESPONSE_TOPIC: {
-        const value = binary(head, at);
-        put(id === CONTENT_TYPE ? 'content-type' : 'mqtt.response-topic', text(value));
-        at += 2 + value.length;
+        const end = fieldEnd(head, at);
+        put(id === CONTENT_TYPE ? 'content-type' : 'mqtt.response-topic', text(head, at + 2, end));
+        at = end;
         break;
       }
       case CORRELATION_DATA: {
-        const value = binary(head, at);
-        put('mqtt.correlation-data', Buffer.from(value).toString('base64'));
-        at += 2 + value.length;
+        const end = fieldEnd(head, at);
+        put('mqtt.correlation-data', Buffer.from(head.subarray(at + 2, end)).toString('base64'));
+        at = end;
         break;
       }
       case USER_PROPERTY: {
-        const name = binary(head, at);
-        const value = binary(head, at + 2 + name.length);
-        users.push([text(name), text(value)]);
-        at += 4 + name.length + value.length;
+        const nameEnd = fieldEnd(head, at);
+        const end = fieldEnd(head, nameEnd);
+        users.push([text(head, at + 2, nameEnd), text(head, nameEnd + 2, end)]);
+        at = end;
         break;
       }
       case SUBSCRIPTION_ID:
@@ -145,13 +149,11 @@ function byteAt(bytes: Uint8Array, at: number): number {
   return byte;
 }
 
-function binary(bytes: Uint8Array, at: number): Uint8Array {
-  return slice(bytes, at + 2, at + 2 + uint16(bytes, at));
-}
-
-function slice(bytes: Uint8Array, from: number, end: number): Uint8Array {
+/** Where the field at `at` ends, which begins with its length. */
+function fieldEnd(bytes: Uint8Array, at: number): number {
+  const end = at + 2 + uint16(bytes, at);
   if (end > bytes.length) throw cutOff();
-  return bytes.subarray(from, end);
+  return end;
 }
 
 /** Variable byte integer of one to four bytes, MQTT 5 §1.5.5. Undefined where `bytes` ends within it. */
@@ -167,11 +169,12 @@ export function varint(bytes: Uint8Array, at: number): { readonly value: number;
 }
 
 /** Nearly all topics are short ASCII, for which to build the string is cheaper than to call the decoder. */
-function text(bytes: Uint8Array): string {
-  if (bytes.length > 128) return decodeUtf8(bytes);
+function text(bytes: Uint8Array, from: number, end: number): string {
+  if (end > bytes.length) throw cutOff();
   let ascii = '';
-  for (const byte of bytes) {
-    if (byte > 127) return decodeUtf8(bytes);
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte > 127 || at - from > 128) return decodeUtf8(bytes.subarray(from, end));
     ascii += String.fromCharCode(byte);
   }
   return ascii;

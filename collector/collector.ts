@@ -49,6 +49,8 @@ export class Collector {
   readonly #refusals: Refusals;
   /** Leaves of the fleet log before this one were looked at for admissions that other processes gave. */
   #seenLeaves: number;
+  /** Hellos that are not to be answered before the next tick, one a log. */
+  readonly #later = new Map<string, Message>();
   /** Origins that were admitted here since. */
   readonly #admitted = new Set<string>();
 
@@ -60,7 +62,7 @@ export class Collector {
   }
 
   receive(message: Message, nowSeconds: number): Received {
-    if (message.kind === 'enroll') return this.#enrol(message, nowSeconds);
+    if (message.kind === 'enroll') return this.#enrol(message, 'quick', nowSeconds);
     const notices: Notice[] = [];
     const log = this.#take(message, nowSeconds, notices);
     const answers = log === undefined ? [] : receiptAnswers(this.#takeEarly(log, nowSeconds, notices));
@@ -78,6 +80,12 @@ export class Collector {
       const before = this.#parts.store.logs.byNumber(number);
       const after = before === undefined ? undefined : this.#takeEarly(before, nowSeconds, notices);
       if (after !== undefined && after !== before) answers.push(...receiptAnswers(after));
+    }
+    for (const [origin, message] of this.#later) {
+      const received = this.#enrol(message, 'slow', nowSeconds);
+      this.#later.delete(origin);
+      answers.push(...received.answers);
+      notices.push(...received.notices);
     }
     answers.push(...this.#greetAdmitted(nowSeconds));
     return { answers, notices, fleetCheckpoint: advanceFleetLog(this.#parts) };
@@ -101,12 +109,16 @@ export class Collector {
     this.#parts.store.close();
   }
 
-  #enrol(message: Message, nowSeconds: number): Received {
+  #enrol(message: Message, pace: 'quick' | 'slow', nowSeconds: number): Received {
+    const { device, bytes: note } = message;
     try {
-      checkDevice(message.device);
-      const received = enrol(this.#parts, message.device, message.bytes, nowSeconds);
-      for (const { event, origin } of received.notices)
-        if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
+      checkDevice(device);
+      const received = enrol(this.#parts, { device, note, pace }, nowSeconds);
+      if ('later' in received) {
+        this.#later.set(received.later, message);
+        return { answers: [], notices: [] };
+      }
+      for (const { event, origin } of received.notices) if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
       return received;
     } catch (error) {
       return { answers: [], notices: [this.#refuse(message, error, nowSeconds)] };
@@ -118,6 +130,10 @@ export class Collector {
     let log: LogRow | undefined;
     try {
       checkDevice(message.device);
+      // Before step 1, which costs a hundred times as much: what a device sends of which no log is admitted fails step 2.
+      if (!this.#parts.store.logs.isDevice(message.device)) {
+        throw new TlogError('origin', `topic: expected a device that is admitted, got ${message.device}`);
+      }
       if (message.kind === 'checkpoint') {
         log = findLog(this.#parts, originOf(message.bytes), message.device); // Step 2
         return this.#checkpoint(message, log, nowSeconds, notices) ? this.#parts.store.logs.byNumber(log.number) : undefined;

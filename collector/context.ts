@@ -5,7 +5,6 @@ import { sourcesOf } from '../program/config-command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { inflate, native } from '../program/native.ts';
 import { formatVkey } from '../tlog/vkey.ts';
-import { Collector } from './collector.ts';
 import { loadCollectorConfig, type CollectorConfig } from './config.ts';
 import { openKeys, type KeyPaths, type Keys } from './keys.ts';
 import type { Parts } from './parts.ts';
@@ -37,11 +36,6 @@ export function keyPaths({ store, keys }: CollectorConfig): KeyPaths {
     collector: inStore(keys.collector_file, 'collector.key'),
     log: inStore(keys.log_file, 'log.key'),
   };
-}
-
-/** What `run` receives messages with. Close it at the end. */
-export function openCollector(config: CollectorConfig): Collector {
-  return new Collector(openParts(config));
 }
 
 /** Opens store and keys to write; the store must be of these keys. `parts.store` has to be closed. */

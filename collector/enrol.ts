@@ -1,4 +1,5 @@
 import { signAdmission } from '../tlog/admission.ts';
+import { equal } from '../tlog/bytes.ts';
 import { formatStatement, parseEnrolment, verifyEnrolment, type Enrolment } from '../tlog/enrolment.ts';
 import { TlogError } from '../tlog/error.ts';
 import { leafHash } from '../tlog/hash.ts';
@@ -14,11 +15,26 @@ import type { WaitingRow } from './row.ts';
 import { MAX_LOGS } from './schema.ts';
 import { findToken } from './token.ts';
 
+/** A hello of this log is to be answered in a second. */
+export interface Later {
+  readonly later: string;
+}
+
+/** How far the time of a log's newest answer may be ahead of the clock before hellos are answered one a second. */
+const MAX_AHEAD_SECONDS = 60;
+
 /**
  * A hello: FORMAT.md §9 and §11. A log that is admitted is greeted; one with the join line of a token that is good for it is admitted;
  * any other waits for an operator. All that is answered is committed. Throws the code for which an enrolment is refused.
+ *
+ * Each answer is a second later than the one before, and anybody on the way can repeat a hello: so that nobody drives a log's time into
+ * the future, one whose time is far ahead of the clock is answered {@link Later}, with `pace: 'slow'`.
  */
-export function enrol(parts: Parts, device: string, note: Uint8Array, nowSeconds: number): Received {
+export function enrol(
+  parts: Parts,
+  { device, note, pace }: { device: string; note: Uint8Array; pace: 'quick' | 'slow' },
+  nowSeconds: number,
+): Received | Later {
   const { suite, store, keys } = parts;
   const enrolment = verifyEnrolment(suite, note);
   const { name } = enrolment.identity;
@@ -27,6 +43,9 @@ export function enrol(parts: Parts, device: string, note: Uint8Array, nowSeconds
     throw new TlogError('origin', `enrolment: expected one of ${keys.fleet.name}/${device}, got ${name}`);
   }
   const known = store.logs.byOrigin(name);
+  const waiting = store.enrolments.waitingOf(name);
+  const time = known?.time ?? waiting?.time ?? 0;
+  if (pace === 'quick' && time > nowSeconds + MAX_AHEAD_SECONDS) return { later: name };
   if (known !== undefined) {
     checkSame(parts, enrolment, known.admission);
     return { answers: greet(parts, name, nowSeconds), notices: [] };
@@ -37,7 +56,7 @@ export function enrol(parts: Parts, device: string, note: Uint8Array, nowSeconds
       `enrolment: expected no signature by ${keys.fleet.name} on a log that it did not admit, got one`,
     );
   }
-  const isRefused = typeof store.enrolments.waitingOf(name)?.refused === 'string';
+  const isRefused = typeof waiting?.refused === 'string';
   const token = isRefused ? undefined : findToken(parts, enrolment, device);
   if (token !== undefined && admit(parts, note, nowSeconds, () => store.enrolments.consumeToken(token.number))) {
     return { answers: greet(parts, name, nowSeconds), notices: [admitted(device, name, `token ${token.number}`)] };
@@ -87,6 +106,8 @@ function wait(parts: Parts, enrolment: Enrolment, note: Uint8Array, nowSeconds: 
     const before = store.enrolments.waitingOf(origin);
     if (before === undefined) checkRoom(store.enrolments.countWaiting(device), limits);
     else checkSame(parts, enrolment, before.note);
+    // Anybody can say it again, as often as he likes: that is no reason to write.
+    if (before !== undefined && before.time >= nowSeconds && equal(before.note, note)) return { row: before, isNew: false };
     const time = Math.max(nowSeconds, (before?.time ?? 0) + 1);
     const waiting: WaitingRow = { origin, device, note, since: nowSeconds, refused: null, ...before, time };
     store.enrolments.putWaiting({ ...waiting, note });

@@ -8,7 +8,7 @@ export const PACKET_BYTES = 98_560;
 const MAX_UNACKNOWLEDGED = 16;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** How long a broker may take to acknowledge what was published before we go. */
-const LEAVE_TIMEOUT_MS = 2000;
+const LEAVE_TIMEOUT_MS = 1000;
 /** CONNACK codes of a broker that speaks another version: of MQTT 3.1.1 §3.2.2.3 and of MQTT 5 §3.2.2.2. */
 const REFUSED_VERSION = [1, 0x84];
 const REFUSED = 0x80;

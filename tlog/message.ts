@@ -10,6 +10,8 @@ export interface ProducerHeader {
 
 /** Keys of the agent's own begin with it. */
 const OWN = '$';
+/** Of a pair and its two texts, at most; of the array, too. */
+const MAX_HEADS_BYTES = 1 + 2 * 9;
 const FOLDED: Attribute = ['$header', 'payload'];
 
 /**
@@ -25,7 +27,7 @@ export interface FoldedHeader extends ProducerHeader {
 /** `payloadBytes`: the length of the payload that will follow. */
 export function foldHeader({ topic, attributes }: ProducerHeader, payloadBytes: number): FoldedHeader {
   if (attributes.length === 0 && isTopic(topic)) return { topic, attributes, before: undefined };
-  const sorted = attributes.toSorted(([a], [b]) => compareKeys(a, b));
+  const sorted = attributes.length === 1 ? attributes : attributes.toSorted(([a], [b]) => compareKeys(a, b));
   if (isTopic(topic) && areAttributes(sorted)) return { topic, attributes: sorted, before: undefined };
   const before = concat(encodeArrayStart(3, [topic, attributes]), byteStringHead(payloadBytes));
   return { topic: '', attributes: [FOLDED], before };
@@ -53,16 +55,20 @@ export function addAttributes(attributes: readonly Attribute[], own: readonly At
 }
 
 function isTopic(topic: string): boolean {
-  // A third of the limit in UTF-16 units can't be over it in bytes.
-  return topic.length <= MAX_TOPIC_BYTES / 3 || encodeUtf8(topic).length <= MAX_TOPIC_BYTES;
+  return isWithin(topic, MAX_TOPIC_BYTES);
 }
 
 function areAttributes(sorted: readonly Attribute[]): boolean {
-  return (
-    sorted.every(([key], i) => isKey(key) && key !== sorted[i + 1]?.[0]) && encode(sorted).length <= MAX_PRODUCER_ATTRIBUTES_BYTES
-  );
+  if (!sorted.every(([key], i) => isKey(key) && key !== sorted[i + 1]?.[0])) return false;
+  const most = sorted.reduce((bytes, [key, value]) => bytes + MAX_HEADS_BYTES + 3 * (key.length + value.length), MAX_HEADS_BYTES);
+  return most <= MAX_PRODUCER_ATTRIBUTES_BYTES || encode(sorted).length <= MAX_PRODUCER_ATTRIBUTES_BYTES;
 }
 
 function isKey(key: string): boolean {
-  return key !== '' && !key.startsWith(OWN) && encodeUtf8(key).length <= MAX_ATTRIBUTE_KEY_BYTES;
+  return key !== '' && !key.startsWith(OWN) && isWithin(key, MAX_ATTRIBUTE_KEY_BYTES);
+}
+
+/** What every message passes is not encoded to be measured: a third of the limit in UTF-16 units can't be over it in bytes. */
+function isWithin(text: string, maxBytes: number): boolean {
+  return text.length <= maxBytes / 3 || encodeUtf8(text).length <= maxBytes;
 }

@@ -112,11 +112,14 @@ describe('a commit', () => {
     const limits: SealLimits = { entries: 7, bytes: 65_536 };
     const writer = device.open(limits);
     writer.append(messages(10));
-    expect(() => writer.append([...messages(69, 10), bad])).toThrow();
+    const { log } = writer;
+    expect(log.hasFailed).toBe(false);
+    expect(() => log.append([...messages(69, 10), bad])).toThrow();
     // Chain, tree and keys in memory are ahead of the store now.
-    expect(() => writer.append(messages(1))).toThrow(/broken invariant/);
+    expect(log.hasFailed).toBe(true);
+    expect(() => log.append(messages(1))).toThrow(/broken invariant/);
     expect(() => {
-      writer.log.seal();
+      log.seal();
     }).toThrow(/broken invariant/);
     writer.close();
     expect(checkLog(device.paths.store, 0)).toMatchObject({ size: 10, seals: [7] });
@@ -212,8 +215,8 @@ describe('a payload that is not kept', () => {
 
   test('counts as the hash that travels in its place', () => {
     const device = newDevice();
-    const header = message('').header;
-    const limits: SealLimits = { entries: 1024, bytes: cost(0) * 2 };
+    const { header } = message('', { attributes: [['$size', '100000']] });
+    const limits: SealLimits = { entries: 1024, bytes: epochCost(encodeStem(header).length, 0) * 2 };
     device.with((writer) => {
       writer.append([{ header, payload: streamed(new Uint8Array(100_000)) }, { header, payload: streamed(new Uint8Array(100_000)) }]);
     }, limits);

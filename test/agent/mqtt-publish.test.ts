@@ -16,7 +16,7 @@ function whole(parts: PublishParts): Whole {
 
 function decode(parts: PublishParts, version: 4 | 5): ReturnType<typeof decodePublish> & { payload: string } {
   const { flags, body } = whole(parts);
-  const offset = payloadOffset(flags, body, version) ?? -1;
+  const offset = payloadOffset(flags, body, 0, version) ?? -1;
   const head = body.subarray(0, offset);
   return { ...decodePublish(flags, head, version), payload: Buffer.from(body.subarray(offset)).toString() };
 }
@@ -132,7 +132,9 @@ describe('refuses', () => {
 
   test('a length of properties of five bytes', () => {
     const { flags, body } = whole({ topic: 'a' });
-    expect(() => payloadOffset(flags, Buffer.concat([body, Buffer.of(255, 255, 255, 255, 1)]), 5)).toThrow('at most four bytes');
+    expect(() => payloadOffset(flags, Buffer.concat([body, Buffer.of(255, 255, 255, 255, 1)]), 0, 5)).toThrow(
+      'at most four bytes',
+    );
   });
 });
 
@@ -147,7 +149,7 @@ test('where the payload begins is known as soon as it can be, from no more than 
   const offset = body.length - 100;
   const lengthEnd = 2 + 3 + 2 + varint(offset - 9).length;
   for (let have = 0; have < body.length; have++) {
-    const found = payloadOffset(flags, body.subarray(0, have), 5);
+    const found = payloadOffset(flags, body.subarray(0, have), 0, 5);
     expect(found, `with ${have} bytes`).toBe(have < lengthEnd ? undefined : offset);
   }
 });

@@ -42,7 +42,7 @@ async function startSite(options: Partial<BrokerOptions> = {}): Promise<Site> {
   onTestFinished(() => broker.close());
   const collector = new MqttClient(() => broker.connect(), { protocolVersion: 4, reconnectPeriod: 0, clientId: 'collector' });
   onTestFinished(() => void collector.end(true));
-  await once(collector, 'connect');
+  await new Promise((resolve) => collector.once('connect', resolve));
   const heard: Heard[] = [];
   collector.on('message', (topic, payload, { retain }) => heard.push({ topic, payload: payload.toString(), retain }));
   await collector.subscribeAsync('tallystick/v1/#', { qos: 1 });

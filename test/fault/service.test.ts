@@ -27,7 +27,7 @@ interface Service {
 
 /** Killed at the test's end where it is still there. */
 function start({ config }: Machine, under: readonly string[] = []): Service {
-  const [program = '', ...args] = [...under, process.execPath, AGENT, '--config', config, 'run'];
+  const [program, ...args] = [...under, process.execPath, AGENT, '--config', config, 'run'];
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   let err = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (err += chunk));

@@ -61,7 +61,8 @@ describe('a store', () => {
   });
 
   test('whose pages are damaged, one after another: told, never a stack, and no log is given up', async () => {
-    const found = machine();
+    const found = newMachine('', contentOf(newDevice().folder));
+    found.device.with((writer) => writer.append(messages(3)), { entries: 1, bytes: 65_536 });
     const whole = readFileSync(found.device.paths.store);
     for (let page = 0; page < whole.length / 4096; page++) {
       const damaged = Buffer.from(whole);
