@@ -6,6 +6,8 @@ import { visible } from '../program/visible.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 
+const MICROSECONDS = 1_000_000;
+
 /** Where a device's log stands. */
 export interface Status {
   readonly origin: string;
@@ -13,12 +15,24 @@ export interface Status {
   readonly sealed: number;
   readonly seals: number;
   readonly receipted: number;
+  /** RFC 3339, by the collector's clock: the newest receipt of the log; null before there is one. */
+  readonly receiptedAt: string | null;
+  /** RFC 3339, by its own clock: the oldest sealed entry that no receipt covers; null where there is none. */
+  readonly notAcceptedSince: string | null;
   readonly admitted: boolean;
   /** RFC 3339, of the newest entry, by its own clock. */
   readonly newest: string | null;
   readonly storeBytes: number;
   /** Earlier generations, oldest first. */
-  readonly closed: readonly { readonly origin: string; readonly entries: number; readonly reason: string }[];
+  readonly closed: readonly Closed[];
+}
+
+interface Closed {
+  readonly origin: string;
+  readonly entries: number;
+  /** Of those that can be delivered under its name, how many the collector does not have. */
+  readonly undelivered: number;
+  readonly reason: string;
 }
 
 export function readStatus(rows: Rows): Status {
@@ -31,18 +45,32 @@ function statusOf(rows: Rows): Status {
   const { number } = row;
   const entries = rows.size(number);
   const seal = rows.lastSeal(number);
-  const newest = rows.entry(number, entries - 1);
+  const receipt = rows.latestReceipt(number);
+  const receipted = receipt?.size ?? 0;
+  const sealed = seal?.size ?? 0;
   return {
     origin: row.origin,
     entries,
-    sealed: seal?.size ?? 0,
+    sealed,
     seals: seal === undefined ? 0 : seal.k + 1,
-    receipted: rows.latestReceipt(number)?.size ?? 0,
+    receipted,
+    receiptedAt: receipt === undefined ? null : formatTime(receipt.time * MICROSECONDS),
+    notAcceptedSince: receipted < sealed ? timeOf(rows, number, receipted) : null,
     admitted: row.admission !== null,
-    newest: newest === undefined ? null : formatTime(readHeader(new Reader(newest.stem)).time),
+    newest: timeOf(rows, number, entries - 1),
     storeBytes: rows.bytes(),
-    closed: logs.slice(0, -1).map((log) => ({ origin: log.origin, entries: rows.size(log.number), reason: log.closed ?? '' })),
+    closed: logs.slice(0, -1).map((log) => closedOf(rows, log)),
   };
+}
+
+function closedOf(rows: Rows, { number, origin, closed, undelivered }: LogRow): Closed {
+  const receipted = rows.latestReceipt(number)?.size ?? 0;
+  return { origin, entries: rows.size(number), undelivered: Math.max(0, (undelivered ?? 0) - receipted), reason: closed ?? '' };
+}
+
+function timeOf(rows: Rows, log: number, index: number): string | null {
+  const entry = rows.entry(log, index);
+  return entry === undefined ? null : formatTime(readHeader(new Reader(entry.stem)).time);
 }
 
 export function formatStatus(status: Status): string {
@@ -52,9 +80,15 @@ export function formatStatus(status: Status): string {
     `log        ${status.origin}${status.admitted ? '' : ' (not admitted by a collector yet)'}`,
     `entries    ${number(status.entries)}${status.newest === null ? '' : `, the newest of ${status.newest}`}`,
     `sealed     ${number(status.sealed)} in ${number(status.seals)} seals${unsealed === 0 ? '' : `, ${number(unsealed)} wait for the next`}`,
-    `receipted  ${number(status.receipted)}${status.receipted === 0 ? ' (no collector holds any of them)' : ''}`,
+    `receipted  ${number(status.receipted)}${status.receiptedAt === null ? ' (no collector holds any of them)' : `, the last time at ${status.receiptedAt}`}`,
+    ...(status.notAcceptedSince === null
+      ? []
+      : [`waiting    ${number(status.sealed - status.receipted)} sealed entries, not accepted since ${status.notAcceptedSince}`]),
     `disk       ${(status.storeBytes / 2 ** 20).toFixed(1)} MiB`,
-    ...status.closed.map((log) => `closed     ${log.origin}: ${number(log.entries)} entries, because ${log.reason}`),
+    ...status.closed.map((log) => {
+      const left = log.undelivered === 0 ? '' : `; ${number(log.undelivered)} of them are still to be delivered`;
+      return `closed     ${log.origin}: ${number(log.entries)} entries, because ${log.reason}${left}`;
+    }),
   ].join('\n');
 }
 

@@ -118,7 +118,8 @@ export class Collector {
         this.#later.set(received.later, message);
         return { answers: [], notices: [] };
       }
-      for (const { event, origin } of received.notices) if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
+      for (const { event, origin } of received.notices)
+        if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
       return received;
     } catch (error) {
       return { answers: [], notices: [this.#refuse(message, error, nowSeconds)] };

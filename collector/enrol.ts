@@ -43,11 +43,9 @@ export function enrol(
     throw new TlogError('origin', `enrolment: expected one of ${keys.fleet.name}/${device}, got ${name}`);
   }
   const known = store.logs.byOrigin(name);
-  const waiting = store.enrolments.waitingOf(name);
-  const time = known?.time ?? waiting?.time ?? 0;
-  if (pace === 'quick' && time > nowSeconds + MAX_AHEAD_SECONDS) return { later: name };
   if (known !== undefined) {
     checkSame(parts, enrolment, known.admission);
+    if (pace === 'quick' && known.time > nowSeconds + MAX_AHEAD_SECONDS) return { later: name };
     return { answers: greet(parts, name, nowSeconds), notices: [] };
   }
   if (parseNote(note).signatures.some((line) => line.name === keys.fleet.name)) {
@@ -56,7 +54,7 @@ export function enrol(
       `enrolment: expected no signature by ${keys.fleet.name} on a log that it did not admit, got one`,
     );
   }
-  const isRefused = typeof waiting?.refused === 'string';
+  const isRefused = typeof store.enrolments.waitingOf(name)?.refused === 'string';
   const token = isRefused ? undefined : findToken(parts, enrolment, device);
   if (token !== undefined && admit(parts, note, nowSeconds, () => store.enrolments.consumeToken(token.number))) {
     return { answers: greet(parts, name, nowSeconds), notices: [admitted(device, name, `token ${token.number}`)] };

@@ -180,14 +180,6 @@ export class LogTable {
     return row === undefined ? undefined : toSeal(row, base);
   }
 
-  *seals(log: number): Generator<SealRow> {
-    for (let k = 0; ; k++) {
-      const seal = this.seal(log, k);
-      if (seal === undefined) return;
-      yield seal;
-    }
-  }
-
   /** The first seal that covers `size` entries; seal sizes rise with their numbers. */
   sealCovering({ number, k }: LogRow, size: number): SealRow | undefined {
     return this.seal(

@@ -46,14 +46,17 @@ export function verifyLog(
   onEntries: (done: number) => void,
 ): Verified {
   const walk = new Walk(suite, store, keys, row, onFault);
-  let seals = 0;
-  for (const seal of store.logs.seals(row.number)) {
+  for (let k = 0; k < row.k; k++) {
+    const seal = store.logs.seal(row.number, k);
+    if (seal === undefined) {
+      onFault(`seal ${k}: expected it in the store, got none`);
+      break;
+    }
     walk.epoch(seal);
     onEntries(walk.size);
-    seals += 1;
   }
   walk.end();
-  return { entries: walk.size, payloads: walk.payloads, seals, receipts: walk.receipts };
+  return { entries: walk.size, payloads: walk.payloads, seals: walk.seals, receipts: walk.receipts };
 }
 
 class Walk {
@@ -69,9 +72,10 @@ class Walk {
   #state: SealState;
   #mergedTime = 0;
   #time = 0;
-  /** The receipt that covers the entries at hand. */
+  /** The first receipt that covers the entries at hand. */
   #receipt: LeafRow | undefined;
   payloads = 0;
+  seals = 0;
   receipts = 0;
 
   constructor(suite: Suite, store: Store, keys: PublicKeys, row: LogRow, onFault: OnFault) {
@@ -92,6 +96,7 @@ class Walk {
   }
 
   epoch(seal: SealRow): void {
+    this.seals += 1;
     const start = this.#tree.size;
     const saltAt = saltsOfSeal(this.#suite, seal);
     for (const entry of this.#store.logs.entries(this.#row.number, start, seal.size))
@@ -109,12 +114,7 @@ class Walk {
 
   end(): void {
     const { origin, size, peaks, head, k, sealKey, mergedTime, time, receipt } = this.#row;
-    if (this.#store.logs.entry(this.#row.number, this.#tree.size) !== undefined) {
-      this.#onFault(`entry ${this.#tree.size}: expected a seal that covers it, got none`);
-    }
-    for (let row = this.#receipt; row !== undefined; row = this.#nextReceipt()) {
-      this.#onFault(`receipt at ${row.size}: expected a seal of that size, got ${this.#tree.size} entries`);
-    }
+    this.#checkEnd();
     const stands =
       size === this.#tree.size &&
       equal(peaks, joinHashes(this.#tree.peaks)) &&
@@ -128,6 +128,19 @@ class Walk {
       );
     if (time < this.#time) this.#onFault(`${origin}: expected a newest time of at least ${this.#time}, got ${time}`);
     if (receipt !== null) this.#newest(receipt);
+  }
+
+  /** Nothing lies behind the end that the row states, unless the log has grown meanwhile. */
+  #checkEnd(): void {
+    const { number, k, size, origin } = this.#row;
+    const [entry, seal] = [this.#store.logs.entry(number, size), this.#store.logs.seal(number, k)];
+    const hasGrown = this.#store.logs.byNumber(number)?.size !== size;
+    if (hasGrown) return;
+    if (entry !== undefined) this.#onFault(`entry ${size}: expected a seal that covers it, got none`);
+    if (seal !== undefined) this.#onFault(`seal ${k}: expected the end of ${origin}, got a seal`);
+    if (this.#receipt !== undefined) {
+      this.#onFault(`receipt at ${this.#receipt.size}: expected a seal of that size, got ${this.#tree.size} entries`);
+    }
   }
 
   #admission(): NoteKey | undefined {

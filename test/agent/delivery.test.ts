@@ -182,7 +182,10 @@ describe('an answer tells what is held, and what follows is published from there
   test('a log that was refused is published again after it was admitted', () => {
     const { log, row } = road(1);
     log.onState(state(row), 0);
-    expect(log.onState(state(row, { standing: 'retired', reason: 'stolen', time: T + 1 }), 0)).toEqual({ kind: 'refused', reason: 'stolen' });
+    expect(log.onState(state(row, { standing: 'retired', reason: 'stolen', time: T + 1 }), 0)).toEqual({
+      kind: 'refused',
+      reason: 'stolen',
+    });
     expect(log.isRefused).toBe(true);
     expect(range(log)).toBeUndefined();
     log.onState(state(row, { time: T + 2 }), 0);
@@ -293,7 +296,11 @@ describe('without an answer', () => {
 
 describe('a receipt is not believed', () => {
   test.each<[string, string, (r: Road) => Uint8Array]>([
-    ['of another log', 'origin', () => cosign(native, signCheckpoint(native, { origin: valve.name, size: 4, root: seed(1) }, valve), collectorSigner, T)],
+    [
+      'of another log',
+      'origin',
+      () => cosign(native, signCheckpoint(native, { origin: valve.name, size: 4, root: seed(1) }, valve), collectorSigner, T),
+    ],
     [
       'cosigned by somebody else',
       'signature',
@@ -305,7 +312,13 @@ describe('a receipt is not believed', () => {
     [
       'of a checkpoint that we did not sign',
       'signature',
-      ({ row }) => cosign(native, signCheckpoint(native, { origin: row.origin, size: 4, root: seed(1) }, { name: row.origin, seed: seed(77) }), collectorSigner, T),
+      ({ row }) =>
+        cosign(
+          native,
+          signCheckpoint(native, { origin: row.origin, size: 4, root: seed(1) }, { name: row.origin, seed: seed(77) }),
+          collectorSigner,
+          T,
+        ),
     ],
     ['that is none', 'malformed', () => seed(1)],
   ])('%s', (_, code, note) => {
@@ -317,7 +330,11 @@ describe('a receipt is not believed', () => {
 
   test('of no entries', () => {
     const r = road(1);
-    const checkpoint = signCheckpoint(native, { origin: r.row.origin, size: 0, root: emptyRoot(native) }, identityOf(r.device, r.row));
+    const checkpoint = signCheckpoint(
+      native,
+      { origin: r.row.origin, size: 0, root: emptyRoot(native) },
+      identityOf(r.device, r.row),
+    );
     expect(kinds(r.log.onReceipt(cosign(native, checkpoint, collectorSigner, T), 'live', 0))).toBe('ignored');
   });
 });
@@ -378,7 +395,12 @@ describe('the collector holds another log by this name', () => {
     const r = road(2);
     r.log.onReceipt(r.receipt(4, T), 'live', 0);
     const identity = identityOf(r.device, r.row);
-    const other = cosign(native, signCheckpoint(native, { origin: r.row.origin, size: 8, root: seed(1) }, identity), collectorSigner, T + 1);
+    const other = cosign(
+      native,
+      signCheckpoint(native, { origin: r.row.origin, size: 8, root: seed(1) }, identity),
+      collectorSigner,
+      T + 1,
+    );
     const outcome = r.log.onReceipt(other, 'live', 0);
     expect(outcome).toMatchObject({ kind: 'contradicted', reason: 'a receipt has another root at 8', undelivered: 4 });
     const proof = outcome.kind === 'contradicted' ? outcome.checkpoint : undefined;
@@ -390,7 +412,12 @@ describe('the collector holds another log by this name', () => {
     const r = road(2);
     r.log.onReceipt(r.receipt(4, T), 'live', 0);
     const identity = identityOf(r.device, r.row);
-    const later = cosign(native, signCheckpoint(native, { origin: r.row.origin, size: 9, root: seed(1) }, identity), collectorSigner, T + 1);
+    const later = cosign(
+      native,
+      signCheckpoint(native, { origin: r.row.origin, size: 9, root: seed(1) }, identity),
+      collectorSigner,
+      T + 1,
+    );
     expect(r.log.onReceipt(later, freshness, 0)).toEqual({
       kind: 'contradicted',
       reason: 'a receipt covers 9 entries, the log has fewer',
@@ -429,7 +456,13 @@ describe('the hello', () => {
 
   test('an admission of another log, or by another fleet, is not stored', () => {
     const { log, writer } = road(0);
-    const other = signEnrolment(native, { identity: valve, sealKey: native.publicKey(seed(3)), previousReceipt: undefined, previousCheckpoint: undefined, previous: undefined });
+    const other = signEnrolment(native, {
+      identity: valve,
+      sealKey: native.publicKey(seed(3)),
+      previousReceipt: undefined,
+      previousCheckpoint: undefined,
+      previous: undefined,
+    });
     log.onAdmission(signAdmission(native, other, fleetSigner));
     expect(() => log.onAdmission(signAdmission(native, log.row.enrolment, { name: fleetSigner.name, seed: seed(77) }))).toThrow(
       expect.objectContaining({ code: 'signature' }),

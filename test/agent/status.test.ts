@@ -15,8 +15,24 @@ const devices = copiesOf(() => {
 
 describe('where a log stands', () => {
   test.each([
-    ['new', () => newDevice(), { entries: 0, sealed: 0, seals: 0, receipted: 0, newest: null }],
-    ['with entries and seals', devices, { entries: 25, sealed: 20, seals: 2, receipted: 0, newest: '2026-01-01T00:00:00.000000Z' }],
+    [
+      'new',
+      () => newDevice(),
+      { entries: 0, sealed: 0, seals: 0, receipted: 0, newest: null, receiptedAt: null, notAcceptedSince: null },
+    ],
+    [
+      'with entries and seals',
+      devices,
+      {
+        entries: 25,
+        sealed: 20,
+        seals: 2,
+        receipted: 0,
+        newest: '2026-01-01T00:00:00.000000Z',
+        receiptedAt: null,
+        notAcceptedSince: '2026-01-01T00:00:00.000000Z',
+      },
+    ],
     [
       'with a receipt',
       () => {
@@ -24,7 +40,16 @@ describe('where a log stands', () => {
         device.receive(20);
         return device;
       },
-      { entries: 25, sealed: 20, seals: 2, receipted: 20 },
+      { entries: 25, sealed: 20, seals: 2, receipted: 20, receiptedAt: '2026-01-01T00:00:20.000000Z', notAcceptedSince: null },
+    ],
+    [
+      'with a receipt of a part',
+      () => {
+        const device = devices();
+        device.receive(10);
+        return device;
+      },
+      { receipted: 10, receiptedAt: '2026-01-01T00:00:10.000000Z', notAcceptedSince: '2026-01-01T00:00:00.000000Z' },
     ],
   ])('%s', (_, make, expected) => {
     const device = make();
@@ -40,7 +65,7 @@ describe('where a log stands', () => {
     device.with((writer) => writer.append(messages(1)));
     expect(device.read(readStatus)).toMatchObject({
       entries: 7,
-      closed: [{ origin: old?.origin, entries: 25, reason: 'the epoch key is lost' }],
+      closed: [{ origin: old?.origin, entries: 25, undelivered: 20, reason: 'the epoch key is lost' }],
     });
   });
 });
@@ -52,6 +77,8 @@ describe('told to people:', () => {
     sealed: 1_234_000,
     seals: 1300,
     receipted: 0,
+    receiptedAt: null,
+    notAcceptedSince: '2025-12-31T00:00:00.000000Z',
     admitted: false,
     newest: '2026-01-01T00:00:00.000000Z',
     storeBytes: 3 * 2 ** 20,
@@ -64,19 +91,25 @@ describe('told to people:', () => {
       'entries    1,234,567, the newest of 2026-01-01T00:00:00.000000Z',
       'sealed     1,234,000 in 1,300 seals, 567 wait for the next',
       'receipted  0 (no collector holds any of them)',
+      'waiting    1,234,000 sealed entries, not accepted since 2025-12-31T00:00:00.000000Z',
       'disk       3.0 MiB',
     ]);
   });
 
   test('what is all well', () => {
-    const well = { ...status, admitted: true, sealed: status.entries, receipted: status.entries };
-    expect(formatStatus({ ...well, closed: [{ origin: 'a/b/c', entries: 5, reason: 'the epoch key is lost' }] }).split('\n')).toEqual([
+    const receipted = { receipted: status.entries, receiptedAt: '2026-01-01T00:00:01.000000Z', notAcceptedSince: null };
+    const well = { ...status, admitted: true, sealed: status.entries, ...receipted };
+    expect(
+      formatStatus({ ...well, closed: [{ origin: 'a/b/c', entries: 5, undelivered: 2, reason: 'the epoch key is lost' }] }).split(
+        '\n',
+      ),
+    ).toEqual([
       'log        acme/pump/0123456789abcdef',
       'entries    1,234,567, the newest of 2026-01-01T00:00:00.000000Z',
       'sealed     1,234,567 in 1,300 seals',
-      'receipted  1,234,567',
+      'receipted  1,234,567, the last time at 2026-01-01T00:00:01.000000Z',
       'disk       3.0 MiB',
-      'closed     a/b/c: 5 entries, because the epoch key is lost',
+      'closed     a/b/c: 5 entries, because the epoch key is lost; 2 of them are still to be delivered',
     ]);
   });
 
@@ -111,10 +144,23 @@ describe('an entry as tail shows it', () => {
   test.each([
     ['text', line('1'), '7  2026-01-01T00:00:00.000000Z  plant  plant/pump-7/pressure  1'],
     ['a clock that is not believed', line('1', { clock: 0 }), '7  2026-01-01T00:00:00.000000Z?  plant  plant/pump-7/pressure  1'],
-    ['attributes', line('1', { attributes: [['a', 'x y'], ['b', '']] }), '7  2026-01-01T00:00:00.000000Z  plant  plant/pump-7/pressure a="x y" b=""  1'],
+    [
+      'attributes',
+      line('1', {
+        attributes: [
+          ['a', 'x y'],
+          ['b', ''],
+        ],
+      }),
+      '7  2026-01-01T00:00:00.000000Z  plant  plant/pump-7/pressure a="x y" b=""  1',
+    ],
     ['bytes', line(Uint8Array.of(0xff)), '7  2026-01-01T00:00:00.000000Z  plant  plant/pump-7/pressure  base64 /w=='],
     ['nothing kept', line(null), '7  2026-01-01T00:00:00.000000Z  plant  plant/pump-7/pressure  (not kept)'],
-    ['a time that nobody writes', line('1', { time: Number.MAX_SAFE_INTEGER }), '7  2255-06-05T23:47:34.740991Z  plant  plant/pump-7/pressure  1'],
+    [
+      'a time that nobody writes',
+      line('1', { time: Number.MAX_SAFE_INTEGER }),
+      '7  2255-06-05T23:47:34.740991Z  plant  plant/pump-7/pressure  1',
+    ],
   ])('is a line: %s', (_, shown, expected) => {
     expect(formatLine(shown)).toBe(expected);
   });

@@ -10,7 +10,15 @@ import type { Writer } from '../../agent/writer.ts';
 import '../support/bytes-equal.ts';
 import { collectorSigner, fleetSigner, seed } from '../support/fleet.ts';
 import { field, packet, publish, u16 } from '../support/mqtt-wire.ts';
-import { CONNACK_4, CONNACK_5, DISCONNECT, startScriptedBroker, SUBSCRIBE, type Peer, type Received } from '../support/scripted-broker.ts';
+import {
+  CONNACK_4,
+  CONNACK_5,
+  DISCONNECT,
+  startScriptedBroker,
+  SUBSCRIBE,
+  type Peer,
+  type Received,
+} from '../support/scripted-broker.ts';
 import { identityOf } from './collecting.ts';
 import { messages, newDevice, type Device } from './device.ts';
 import { startUplink, WAIT } from './uplinking.ts';
@@ -53,7 +61,12 @@ function acknowledge(peer: Peer, { id }: Published): void {
 function sent(peer: Peer, kind: string, count: number): Promise<Published[]> {
   return vi.waitFor(() => {
     const found = published(peer).filter((one) => one.kind === kind);
-    if (found.length < count) throw new Error(`expected ${count} of ${kind}, got ${published(peer).map((one) => one.kind).join()}`);
+    if (found.length < count)
+      throw new Error(
+        `expected ${count} of ${kind}, got ${published(peer)
+          .map((one) => one.kind)
+          .join()}`,
+      );
     return found;
   }, WAIT);
 }
@@ -68,13 +81,22 @@ function sealed(seals: number): { device: Device; writer: Writer } {
 
 function state(writer: Writer, fields: Partial<State> = {}): Uint8Array {
   const { origin } = writer.row;
-  return signState(native, { origin, standing: 'admitted', size: 0, reason: undefined, time: 1_800_000_000, ...fields }, fleetSigner);
+  return signState(
+    native,
+    { origin, standing: 'admitted', size: 0, reason: undefined, time: 1_800_000_000, ...fields },
+    fleetSigner,
+  );
 }
 
 function receipt(device: Device, writer: Writer, size: number, time: number): Uint8Array {
   const { row, store } = writer;
   const root = rootOf(native, size, store.rows.subtree(native, row.number));
-  return cosign(native, signCheckpoint(native, { origin: row.origin, size, root }, identityOf(device, row)), collectorSigner, time);
+  return cosign(
+    native,
+    signCheckpoint(native, { origin: row.origin, size, root }, identityOf(device, row)),
+    collectorSigner,
+    time,
+  );
 }
 
 let ids = 1;
@@ -98,29 +120,32 @@ const maximumPacketSize = (bytes: number): Buffer => Buffer.concat([Buffer.of(0x
 const receiveMaximum = (count: number): Buffer => Buffer.concat([Buffer.of(0x21), u16(count)]);
 
 describe('a connection', () => {
-  test.each([4, 5])('of MQTT version %i: subscribes, tells that it is there, says hello, and publishes nothing more', async (version) => {
-    const broker = await startScriptedBroker({
-      puback: true,
-      connack: (asked) => (version === 5 ? CONNACK_5 : asked === 5 ? packet(0x20, Buffer.of(0, 1)) : CONNACK_4),
-    });
-    const { device, writer } = sealed(2);
-    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`);
-    const peer = await broker.peer(version === 5 ? 1 : 2);
-    expect(peer.version).toBe(version);
-    await sent(peer, 'enroll', 1);
-    expect(published(peer).map(({ kind, retain, payload }) => [kind, retain, Buffer.from(payload).toString()])).toEqual([
-      ['status', true, '{"online":true}'],
-      ['enroll', false, Buffer.from(writer.row.enrolment).toString()],
-    ]);
-    const filters = peer.received.find(({ first }) => first === SUBSCRIBE)?.body;
-    const text = Buffer.from(filters ?? []).toString('latin1');
-    expect(text).toContain(`${TOPICS}/admission`);
-    expect(text).toContain(`${TOPICS}/receipt`);
-    await up.stop();
-    // A clean stop says so itself; the last will is for the others.
-    expect(published(peer).at(-1)).toMatchObject({ kind: 'status', retain: true });
-    expect(Buffer.from(published(peer).at(-1)?.payload ?? []).toString()).toBe('{"online":false}');
-  });
+  test.each([4, 5])(
+    'of MQTT version %i: subscribes, tells that it is there, says hello, and publishes nothing more',
+    async (version) => {
+      const broker = await startScriptedBroker({
+        puback: true,
+        connack: (asked) => (version === 5 ? CONNACK_5 : asked === 5 ? packet(0x20, Buffer.of(0, 1)) : CONNACK_4),
+      });
+      const { device, writer } = sealed(2);
+      const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`);
+      const peer = await broker.peer(version === 5 ? 1 : 2);
+      expect(peer.version).toBe(version);
+      await sent(peer, 'enroll', 1);
+      expect(published(peer).map(({ kind, retain, payload }) => [kind, retain, Buffer.from(payload).toString()])).toEqual([
+        ['status', true, '{"online":true}'],
+        ['enroll', false, Buffer.from(writer.row.enrolment).toString()],
+      ]);
+      const filters = peer.received.find(({ first }) => first === SUBSCRIBE)?.body;
+      const text = Buffer.from(filters ?? []).toString('latin1');
+      expect(text).toContain(`${TOPICS}/admission`);
+      expect(text).toContain(`${TOPICS}/receipt`);
+      await up.stop();
+      // A clean stop says so itself; the last will is for the others.
+      expect(published(peer).at(-1)).toMatchObject({ kind: 'status', retain: true });
+      expect(Buffer.from(published(peer).at(-1)?.payload ?? []).toString()).toBe('{"online":false}');
+    },
+  );
 
   test('comes with user name, password, a last will and a clean session', async () => {
     const broker = await startScriptedBroker({ puback: true });
@@ -162,7 +187,9 @@ describe('a connection', () => {
   });
 
   test('that is refused for good reason is told with it', async () => {
-    const broker = await startScriptedBroker({ connack: (version) => (version === 5 ? packet(0x20, Buffer.of(0, 0x86, 0)) : undefined) });
+    const broker = await startScriptedBroker({
+      connack: (version) => (version === 5 ? packet(0x20, Buffer.of(0, 0x86, 0)) : undefined),
+    });
     const { device, writer } = sealed(1);
     const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`);
     expect((await up.said('uplink: not connected')).reason).toContain('Bad User Name or Password');
@@ -181,7 +208,9 @@ describe('a connection', () => {
     const peer = await broker.peer(1);
     await sent(peer, 'enroll', 1);
     peer.send(Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f));
-    expect((await up.said('uplink: not connected')).reason).toBe(`a packet of 268435460 bytes came, at most ${PACKET_BYTES} are taken`);
+    expect((await up.said('uplink: not connected')).reason).toBe(
+      `a packet of 268435460 bytes came, at most ${PACKET_BYTES} are taken`,
+    );
   });
 
   test('ends within a clean stop even if the broker acknowledges nothing and does not close it', async () => {
@@ -264,7 +293,14 @@ describe('what a technician is told', () => {
   });
 
   test.each<[string, Uint8Array]>([
-    ['a note of somebody else', signState(native, { origin: `acme.example/pump-7/${'0'.repeat(16)}`, standing: 'admitted', size: 0, reason: undefined, time: 1 }, { name: fleetSigner.name, seed: seed(77) })],
+    [
+      'a note of somebody else',
+      signState(
+        native,
+        { origin: `acme.example/pump-7/${'0'.repeat(16)}`, standing: 'admitted', size: 0, reason: undefined, time: 1 },
+        { name: fleetSigner.name, seed: seed(77) },
+      ),
+    ],
     ['nothing', new Uint8Array()],
     ['noise', seed(3)],
   ])('that an answer was not accepted: %s; and all goes on', async (_, bytes) => {

@@ -38,7 +38,14 @@ beforeAll(async () => {
 
 async function startSite(options: Partial<BrokerOptions> = {}): Promise<Site> {
   const logger = pino({ level: 'silent' });
-  const broker = await Broker.start({ host: '127.0.0.1', port: 0, tls: undefined, logger, passwordOf: (device) => passwords.get(device), ...options });
+  const broker = await Broker.start({
+    host: '127.0.0.1',
+    port: 0,
+    tls: undefined,
+    logger,
+    passwordOf: (device) => passwords.get(device),
+    ...options,
+  });
   onTestFinished(() => broker.close());
   const collector = new MqttClient(() => broker.connect(), { protocolVersion: 4, reconnectPeriod: 0, clientId: 'collector' });
   onTestFinished(() => void collector.end(true));
@@ -265,7 +272,9 @@ describe('what a device does', () => {
 
   test('its last will is told on its own status only', async () => {
     const site = await startSite();
-    const will = (topic: string): IClientOptions => ({ will: { topic, payload: Buffer.from(`will on ${topic}`), qos: 1, retain: true } });
+    const will = (topic: string): IClientOptions => ({
+      will: { topic, payload: Buffer.from(`will on ${topic}`), qos: 1, retain: true },
+    });
     for (const topic of ['tallystick/v1/valve-1/status', 'tallystick/v1/pump-7/status']) {
       const pump = await site.connect(will(topic));
       pump.stream.destroy();
@@ -307,7 +316,11 @@ test('with a certificate only TLS is spoken', async () => {
   });
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject], { stdio: 'ignore' });
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject],
+    { stdio: 'ignore' },
+  );
   const pem = readFileSync(cert, 'utf8');
   const site = await startSite({ tls: { cert: pem, key: readFileSync(key, 'utf8') } });
   const plain = connect(`mqtt://127.0.0.1:${site.broker.port}`, { protocolVersion: 4, reconnectPeriod: 0 });

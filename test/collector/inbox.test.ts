@@ -49,7 +49,12 @@ function startInbox(site: Site, port: number, options: Partial<InboxOptions> = {
     },
   });
   const control = new AbortController();
-  const broker = { url: `mqtt://127.0.0.1:${port}`, username: undefined, password: undefined, tls: { ca: undefined, cert: undefined, key: undefined } };
+  const broker = {
+    url: `mqtt://127.0.0.1:${port}`,
+    username: undefined,
+    password: undefined,
+    tls: { ca: undefined, cert: undefined, key: undefined },
+  };
   const inbox = new Inbox({
     collector: site.collector,
     name: 'test',
@@ -93,20 +98,33 @@ function published({ received, version }: Peer): Published[] {
     .map(({ first, body }) => {
       const length = ((body[0] ?? 0) << 8) | (body[1] ?? 0);
       const at = 4 + length + (version === 5 ? 1 + (body[4 + length] ?? 0) : 0);
-      return { topic: Buffer.from(body.subarray(2, 2 + length)).toString(), payload: body.subarray(at), retain: (first & 1) === 1 };
+      return {
+        topic: Buffer.from(body.subarray(2, 2 + length)).toString(),
+        payload: body.subarray(at),
+        retain: (first & 1) === 1,
+      };
     });
 }
 
 function sent(peer: Peer, topic: string, count: number): Promise<Published[]> {
   return vi.waitFor(() => {
     const found = published(peer).filter((one) => one.topic === topic);
-    if (found.length < count) throw new Error(`expected ${count} on ${topic}, got ${published(peer).map((one) => one.topic).join()}`);
+    if (found.length < count)
+      throw new Error(
+        `expected ${count} on ${topic}, got ${published(peer)
+          .map((one) => one.topic)
+          .join()}`,
+      );
     return found;
   }, WAIT);
 }
 
 /** A broker of one client, which is ready. */
-async function meet(site: Site, script: Script = { puback: true }, options: Partial<InboxOptions> = {}): Promise<{ peer: Peer; running: Running }> {
+async function meet(
+  site: Site,
+  script: Script = { puback: true },
+  options: Partial<InboxOptions> = {},
+): Promise<{ peer: Peer; running: Running }> {
   const broker = await startScriptedBroker(script);
   const running = startInbox(site, broker.port, options);
   return { peer: await broker.peer(1), running };
@@ -133,7 +151,11 @@ describe('subscribes', () => {
 
   test.each<[string, string, string[]]>([
     ['to what all devices publish', '', ALL],
-    ['with others, each to a share of it, and alone to the fleet checkpoint', 'site', [...ALL.map((filter) => `$share/site/${filter}`), 'tallystick/v1/fleet/checkpoint']],
+    [
+      'with others, each to a share of it, and alone to the fleet checkpoint',
+      'site',
+      [...ALL.map((filter) => `$share/site/${filter}`), 'tallystick/v1/fleet/checkpoint'],
+    ],
   ])('%s', async (_, sharedGroup, expected) => {
     const { peer } = await meet(newSite(), { puback: true }, { sharedGroup });
     const body = peer.received.find(({ first }) => first === SUBSCRIBE)?.body ?? new Uint8Array();
@@ -148,7 +170,9 @@ describe('subscribes', () => {
   });
 
   test('with MQTT 3.1.1 where a broker refuses 5', async () => {
-    const broker = await startScriptedBroker({ connack: (version) => (version === 5 ? packet(0x20, Buffer.of(0, 1)) : CONNACK_4) });
+    const broker = await startScriptedBroker({
+      connack: (version) => (version === 5 ? packet(0x20, Buffer.of(0, 1)) : CONNACK_4),
+    });
     startInbox(newSite(), broker.port);
     expect((await broker.peer(2)).version).toBe(4);
   });
@@ -232,7 +256,11 @@ describe('answers', () => {
   test('nothing while there is no connection', () => {
     const { inbox } = startInbox(newSite(), 1);
     expect(() => {
-      inbox.publish({ answers: [{ device: 'pump-7', topic: 'receipt', bytes: seed(1), retain: true }], notices: [], fleetCheckpoint: seed(2) });
+      inbox.publish({
+        answers: [{ device: 'pump-7', topic: 'receipt', bytes: seed(1), retain: true }],
+        notices: [],
+        fleetCheckpoint: seed(2),
+      });
     }).not.toThrow();
   });
 
@@ -268,7 +296,9 @@ describe('is not stopped', () => {
     tell(peer, topic, bytes(built));
     tell(peer, 'pump-7/segment', built.segment(0, 1));
     await sent(peer, RECEIPT, 1);
-    expect(running.lines.filter(({ msg }) => msg === 'inbox: a message could not be taken' || msg === 'inbox: not connected')).toEqual([]);
+    expect(
+      running.lines.filter(({ msg }) => msg === 'inbox: a message could not be taken' || msg === 'inbox: not connected'),
+    ).toEqual([]);
     expect(site.faults()).toEqual([]);
   });
 
@@ -281,7 +311,9 @@ describe('is not stopped', () => {
     tell(peer, 'pump-7/segment', built.segment(0, 1));
     await sent(peer, RECEIPT, 1);
     site.collector.tick(NOW + 1);
-    expect(site.select('SELECT device, kind, sum(count) AS count FROM refusal GROUP BY device, kind')).toEqual([{ device: '', kind: 'segment', count: 3000 }]);
+    expect(site.select('SELECT device, kind, sum(count) AS count FROM refusal GROUP BY device, kind')).toEqual([
+      { device: '', kind: 'segment', count: 3000 },
+    ]);
     expect(running.lines.filter(({ level }) => level === 'warn').length).toBeLessThan(3);
     expect(published(peer)).toHaveLength(1);
   });
@@ -311,7 +343,9 @@ describe('the fleet checkpoint', () => {
     const site = siteOf(log());
     const { peer, running } = await meet(site);
     tell(peer, 'fleet/checkpoint', fleetCheckpoint(9), { retain: true });
-    const line = await running.said('a checkpoint of the fleet log was published that this store does not account for: none is signed until it does');
+    const line = await running.said(
+      'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does',
+    );
     expect(line).toMatchObject({ level: 'error', alarm: true });
     site.hello(log('valve-1', 2), NOW);
     expect(site.tick(NOW + 5).fleetCheckpoint).toBeUndefined();
