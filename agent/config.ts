@@ -26,7 +26,10 @@ const DEVICE = text(
 );
 
 const URL_OF_BROKER = text(orNone(isBrokerUrl), `${BROKER_URL}, or ""`);
-const FILTERS = list(isTopicFilter, 'a list of at least one topic filter: "+" for one whole level, "#" for all that follow, only at the end');
+const FILTERS = list(
+  isTopicFilter,
+  'a list of at least one topic filter: "+" for one whole level, "#" for all that follow, only at the end',
+);
 const SOURCE = text(
   (word) => /^[^$\0]/.test(word) && new TextEncoder().encode(word).length <= MAX_SOURCE_BYTES,
   `1 to ${MAX_SOURCE_BYTES} bytes that do not begin with "$"`,
@@ -76,7 +79,11 @@ const SETTINGS = v.strictObject({
   }),
   mqtt: v.strictObject({
     url: setting(URL_OF_BROKER, '', 'The gateway\'s broker: mqtt://, mqtts:// or mqtt+unix://. With "" none is listened to.'),
-    filters: setting(FILTERS, ['#'], 'What is recorded of it. Filters that overlap may bring a message twice; one that is taken away stays in the session\nthat the broker keeps, unless client_id changes too.'),
+    filters: setting(
+      FILTERS,
+      ['#'],
+      'What is recorded of it. Filters that overlap may bring a message twice; one that is taken away stays in the session\nthat the broker keeps, unless client_id changes too.',
+    ),
     source: setting(SOURCE, 'mqtt', 'Name of this source in the entries.'),
     client_id: setting(ANY, '', 'Names the session in which the broker keeps messages for us; "" is tallystick-<device.name>.'),
     keep_alive_s: setting(

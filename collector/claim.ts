@@ -7,7 +7,7 @@ import { parseNote } from '../tlog/note.ts';
 import { verifyReceipt } from '../tlog/receipt.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import type { Parts } from './parts.ts';
-import type { ForkRow, LogRow } from './row.ts';
+import type { ClaimRow, ForkRow, LogRow } from './row.ts';
 
 /** Of one log. They are only kept where its own identity key signed them. */
 const MAX_CLAIMS = 16;
@@ -63,12 +63,22 @@ export function takeSigned(parts: Parts, { number: log }: LogRow, signed: Signed
     const claims = store.evidence.claimsOf(log);
     const other = claims.find((claim) => claim.size === size && !equal(claim.root, root));
     if (other !== undefined) keepFork(parts, { log, size, root, note, heldNote: other.note, time: nowSeconds });
-    // What we signed is kept whatever else there is: until it is held again no fleet checkpoint is signed.
-    if (cosignedAt !== undefined) store.evidence.putClaim({ log, size, root, note, cosigned: 1 });
+    if (cosignedAt !== undefined) keepLost(parts, claims, { log, size, root, note, cosigned: 1 });
     else if (other === undefined && claims.length < MAX_CLAIMS) store.evidence.putClaim({ log, size, root, note, cosigned: 0 });
     if (other !== undefined) return 'fork';
     return cosignedAt === undefined ? 'kept' : 'behind';
   });
+}
+
+/** What we signed is kept whatever else there is, the largest sizes: until they are held again no fleet checkpoint is signed. */
+function keepLost({ store }: Parts, claims: readonly ClaimRow[], claim: ClaimRow): void {
+  const lost = claims.filter(({ cosigned }) => cosigned === 1);
+  const [smallest] = lost;
+  if (smallest !== undefined && lost.length >= MAX_CLAIMS) {
+    if (claim.size <= smallest.size) return;
+    store.evidence.deleteClaim(smallest);
+  }
+  store.evidence.putClaim(claim);
 }
 
 /** Both notes of a fork that a segment showed: its checkpoint has another root than is held at its size. */

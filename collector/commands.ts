@@ -1,7 +1,15 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { createProgram } from '../program/command.ts';
 import { withConfig } from '../program/config-command.ts';
-import { devicesApprove, devicesList, devicesPassword, devicesRetire, tokenCreate, tokenList, tokenRevoke } from './command-devices.ts';
+import {
+  devicesApprove,
+  devicesList,
+  devicesPassword,
+  devicesRetire,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
+} from './command-devices.ts';
 import { entries } from './command-entries.ts';
 import { configCheck, configInit, configShow, initCollector } from './command-init.ts';
 import { evidence, exportAll, prove, verify } from './command-read.ts';

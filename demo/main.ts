@@ -14,7 +14,8 @@ const programs = resolve(import.meta.dirname);
 const config = join(folder, 'agent.toml');
 const trust = join(folder, 'trust.txt');
 const input = values.replay ?? join(folder, 'messages.ndjson');
-let isWell = true;
+/** What did not end as it should. */
+const troubles: string[] = [];
 
 /** Runs a shipped program as a process of its own and shows what a person would see. */
 function run(program: string, args: readonly string[], expected: number, stdin: 'ignore' | number = 'ignore'): string {
@@ -27,7 +28,7 @@ function run(program: string, args: readonly string[], expected: number, stdin: 
   process.stdout.write(stdout);
   if (status !== expected) {
     process.stdout.write(`exit ${status}, expected ${expected}\n`);
-    isWell = false;
+    troubles.push(program);
   }
   return stdout;
 }
@@ -70,5 +71,6 @@ writeFileSync(copy, bytes);
 run('tallystick-audit', ['replay', copy, '--trust', trust], 3);
 
 rmSync(folder, { recursive: true });
+const isWell = troubles.length === 0;
 process.stdout.write(isWell ? '\nAll of it went as it should.\n' : '\nSomething did not go as it should, see above.\n');
 process.exitCode = isWell ? 0 : 1;

@@ -20,7 +20,10 @@ const TEN = { entries: 10, bytes: 65_536 };
 const LARGE = new Uint8Array(70_000).fill(3);
 
 function large(): Message {
-  return { header: message('', { topic: 'large', attributes: [['$size', '70000']] }).header, payload: { bytes: LARGE.length, finish: (salt) => payloadHash(native, LARGE, salt) } };
+  return {
+    header: message('', { topic: 'large', attributes: [['$size', '70000']] }).header,
+    payload: { bytes: LARGE.length, finish: (salt) => payloadHash(native, LARGE, salt) },
+  };
 }
 
 /** 27 entries, seals at 10 and 20, a receipt of 10; 14 and 23 have no payload. */
@@ -64,7 +67,16 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
     ['epoch file gone', (device) => rmSync(device.epochFile()), EPOCH, 20],
     ['epoch file zeros', (device) => writeFileSync(device.epochFile(), new Uint8Array(8192)), EPOCH, 20],
     ['epoch file empty', (device) => writeFileSync(device.epochFile(), ''), EPOCH, 20],
-    ['epoch file damaged', (device) => writeFileSync(device.epochFile(), device.epochBytes().map((byte, i) => (i % 4096 === 100 ? byte ^ 1 : byte))), EPOCH, 20],
+    [
+      'epoch file damaged',
+      (device) =>
+        writeFileSync(
+          device.epochFile(),
+          device.epochBytes().map((byte, i) => (i % 4096 === 100 ? byte ^ 1 : byte)),
+        ),
+      EPOCH,
+      20,
+    ],
     ['epoch file of another log', (device) => writeFileSync(device.epochFile(), others().epochBytes()), EPOCH, 20],
     ['identity file gone', (device) => rmSync(device.identityFile()), IDENTITY, 10],
     ['identity file empty', (device) => writeFileSync(device.identityFile(), ''), IDENTITY, 10],
@@ -131,10 +143,15 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
 
   test('what is not kept goes on as its commitment: hash and salt, which prove the payload still', () => {
     const device = devices();
-    const salts = device.read((rows) => rows.epochs(0)).map(({ saltKey, start }) => ({ start, at: saltsOf(native, saltKey ?? new Uint8Array()) }));
+    const salts = device
+      .read((rows) => rows.epochs(0))
+      .map(({ saltKey, start }) => ({ start, at: saltsOf(native, saltKey ?? new Uint8Array()) }));
     rmSync(device.identityFile());
     device.with(() => undefined);
-    for (const [index, epoch] of [[14, 1], [23, 2]] as const) {
+    for (const [index, epoch] of [
+      [14, 1],
+      [23, 2],
+    ] as const) {
       const entry = device.entries(1)[1 + index - 10];
       const salt = salts[epoch]?.at(index - epoch * 10) ?? new Uint8Array();
       expect(entry?.header).toMatchObject({ topic: 'large' });
@@ -146,7 +163,10 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
   });
 
   test('the enrolment of the new one names the old, by its key where that is there', () => {
-    for (const [lost, isSigned] of [['epochFile', true], ['identityFile', false]] as const) {
+    for (const [lost, isSigned] of [
+      ['epochFile', true],
+      ['identityFile', false],
+    ] as const) {
       const device = devices();
       const [old] = device.logs();
       rmSync(device[lost]());
@@ -187,7 +207,10 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
     const bytes = device.epochBytes();
     const closed = [0, 4096].map((at) => {
       const copy = devices();
-      writeFileSync(copy.epochFile(), bytes.map((byte, i) => (i >= at && i < at + 512 ? 0xff : byte)));
+      writeFileSync(
+        copy.epochFile(),
+        bytes.map((byte, i) => (i >= at && i < at + 512 ? 0xff : byte)),
+      );
       // The copies are of one device, so the bytes are those of each.
       copy.with(() => undefined);
       return copy.logs().length;
@@ -218,7 +241,11 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
   test('entries as large as can be find room for the keys that are added', () => {
     const device = newDevice();
     const attributes = [['a', 'x'.repeat(MAX_PRODUCER_ATTRIBUTES_BYTES - 7)]] as const;
-    const largest = message(new Uint8Array(65_536), { topic: 't'.repeat(MAX_TOPIC_BYTES), attributes, time: Number.MAX_SAFE_INTEGER });
+    const largest = message(new Uint8Array(65_536), {
+      topic: 't'.repeat(MAX_TOPIC_BYTES),
+      attributes,
+      time: Number.MAX_SAFE_INTEGER,
+    });
     const folded = message(new Uint8Array(65_536), { topic: '', attributes: [['$header', 'payload']] });
     device.with((writer) => writer.append([largest, folded]), { entries: 1000, bytes: 90_000 });
     rmSync(device.identityFile());
@@ -237,9 +264,20 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
     }
     expect(device.logs().map(({ closed }) => closed)).toEqual([EPOCH, EPOCH, EPOCH, null]);
     const last = device.entries(3).at(-1);
-    expect(new Map(last?.header.attributes)).toEqual(new Map([['$index', '0'], ['$log', origin], ['$time', '77']]));
+    expect(new Map(last?.header.attributes)).toEqual(
+      new Map([
+        ['$index', '0'],
+        ['$log', origin],
+        ['$time', '77'],
+      ]),
+    );
     // The `continues` entries of those between were not sealed, and go on too.
-    expect(device.entries(3).map(({ header }) => header.topic)).toEqual(['continues', 'continues', 'continues', 'plant/pump-7/pressure']);
+    expect(device.entries(3).map(({ header }) => header.topic)).toEqual([
+      'continues',
+      'continues',
+      'continues',
+      'plant/pump-7/pressure',
+    ]);
     expect(device.faults()).toEqual([]);
   });
 
@@ -329,9 +367,13 @@ describe('a crash while many entries are moved', () => {
     const { origin } = device.logs()[0] ?? {};
     const sealedBetween = device.read((rows) => rows.lastSeal(1)?.size ?? 0);
     const delivered = Math.max(0, sealedBetween - 1);
-    const all = moved(device, 2).filter(([name]) => name === origin).map(([, index]) => index);
+    const all = moved(device, 2)
+      .filter(([name]) => name === origin)
+      .map(([, index]) => index);
     // What the second generation had sealed is delivered under it.
-    expect(new Set([...all, ...Array.from({ length: delivered }, (_, i) => i)])).toEqual(new Set(Array.from({ length: 2500 }, (_, i) => i)));
+    expect(new Set([...all, ...Array.from({ length: delivered }, (_, i) => i)])).toEqual(
+      new Set(Array.from({ length: 2500 }, (_, i) => i)),
+    );
     expect(all).toHaveLength(2500 - delivered);
     expect(device.faults()).toEqual([]);
   });

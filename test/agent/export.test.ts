@@ -20,7 +20,10 @@ const devices = copiesOf(() => {
   const device = newDevice();
   device.with(
     (writer) => {
-      const large = { header: message('', { attributes: [['$size', '70000']] }).header, payload: { bytes: LARGE.length, finish: (salt: Uint8Array) => payloadHash(native, LARGE, salt) } };
+      const large = {
+        header: message('', { attributes: [['$size', '70000']] }).header,
+        payload: { bytes: LARGE.length, finish: (salt: Uint8Array) => payloadHash(native, LARGE, salt) },
+      };
       writer.append([...messages(7), large, ...messages(17, 8)]);
     },
     { entries: 10, bytes: 65_536 },
@@ -115,11 +118,14 @@ describe('what the store does not have any more', () => {
   const limits = { retentionSeconds: 1, quotaBytes: 1_000_000, freeFloorBytes: 0, whenFull: 'shed' as const };
   const shed = copiesOf(() => {
     const device = newDevice();
-    device.with((writer) => {
-      for (let i = 0; i < 30; i++) writer.append(Array.from({ length: 10 }, () => message(new Uint8Array(5000))));
-      makeRoom(native, writer, limits, 1, 1e12);
-      writer.log.seal();
-    }, { entries: 10, bytes: 65_536 });
+    device.with(
+      (writer) => {
+        for (let i = 0; i < 30; i++) writer.append(Array.from({ length: 10 }, () => message(new Uint8Array(5000))));
+        makeRoom(native, writer, limits, 1, 1e12);
+        writer.log.seal();
+      },
+      { entries: 10, bytes: 65_536 },
+    );
     return device;
   });
 
@@ -134,9 +140,12 @@ describe('what the store does not have any more', () => {
   test('entries that were pruned are left out with a word', () => {
     const device = shed();
     device.receive(100);
-    device.with((writer) => {
-      makeRoom(native, writer, limits, 4e9, 1e12);
-    }, { entries: 10, bytes: 65_536 });
+    device.with(
+      (writer) => {
+        makeRoom(native, writer, limits, 4e9, 1e12);
+      },
+      { entries: 10, bytes: 65_536 },
+    );
     const bytes = exported(device);
     expect(records(bytes)).toContainEqual(expect.objectContaining({ kind: 'from', index: 100 }));
     expect(records(bytes).find(({ kind }) => kind === 'entry')).toMatchObject({ index: 100 });

@@ -129,22 +129,25 @@ describe('keep', () => {
     },
   );
 
-  test.each([1, 16, 17, 48, 55, 56, 60, 87, 88, 100, 119])('torn after %i bytes, within the slot, leaves the current key alone', (cut) => {
-    const path = newPath();
-    const file = newFile(path);
-    const [first] = file.keys;
-    if (first === undefined) throw new Error('expected key 0');
-    const second = key(1);
-    file.keep(first, second);
-    const before = readFileSync(path);
-    file.keep(second, key(2));
-    file.close();
-    const after = readFileSync(path);
-    writeFileSync(path, Buffer.concat([after.subarray(0, cut), before.subarray(cut, BLOCK), after.subarray(BLOCK)]));
-    // What both slots have in common may be cut anywhere: then the old key is whole.
-    const isOld = equal(after.subarray(0, cut), before.subarray(0, cut));
-    expect(held(path)).toEqual(isOld ? [0, 1] : [1]);
-  });
+  test.each([1, 16, 17, 48, 55, 56, 60, 87, 88, 100, 119])(
+    'torn after %i bytes, within the slot, leaves the current key alone',
+    (cut) => {
+      const path = newPath();
+      const file = newFile(path);
+      const [first] = file.keys;
+      if (first === undefined) throw new Error('expected key 0');
+      const second = key(1);
+      file.keep(first, second);
+      const before = readFileSync(path);
+      file.keep(second, key(2));
+      file.close();
+      const after = readFileSync(path);
+      writeFileSync(path, Buffer.concat([after.subarray(0, cut), before.subarray(cut, BLOCK), after.subarray(BLOCK)]));
+      // What both slots have in common may be cut anywhere: then the old key is whole.
+      const isOld = equal(after.subarray(0, cut), before.subarray(0, cut));
+      expect(held(path)).toEqual(isOld ? [0, 1] : [1]);
+    },
+  );
 });
 
 describe('a file that is not as it was', () => {

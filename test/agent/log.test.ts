@@ -46,8 +46,18 @@ describe('a seal is made', () => {
     ['behind an entry over the limit of bytes', { entries: 1024, bytes: 1000 }, [[sized(1000)], [sized(10)]], [1]],
     ['by the largest payload alone', WIDE, [[sized(65_536)], [sized(0)]], [1]],
     ['before an entry that would bring the epoch over 88 KiB', WIDE, [[sized(60_000)], [sized(60_000)], [sized(1)]], [1]],
-    ['not before one that brings it to 88 KiB exactly', WIDE, [[sized(50_000), sized(EPOCH_MAX_BYTES - cost(50_000) - cost(0) - 3 + 35)]], [2]],
-    ['before one that would bring it a byte over 88 KiB', WIDE, [[sized(50_000), sized(EPOCH_MAX_BYTES - cost(50_000) - cost(0) - 3 + 35 + 1)]], [1]],
+    [
+      'not before one that brings it to 88 KiB exactly',
+      WIDE,
+      [[sized(50_000), sized(EPOCH_MAX_BYTES - cost(50_000) - cost(0) - 3 + 35)]],
+      [2],
+    ],
+    [
+      'before one that would bring it a byte over 88 KiB',
+      WIDE,
+      [[sized(50_000), sized(EPOCH_MAX_BYTES - cost(50_000) - cost(0) - 3 + 35 + 1)]],
+      [1],
+    ],
   ];
   test.each(rows)('%s', (_, limits, appends, seals) => {
     const device = newDevice();
@@ -169,18 +179,28 @@ describe('a log that was opened again', () => {
   const damages: [name: string, sql: string, error: RegExp][] = [
     ['a leaf hash behind the seal', `UPDATE entry SET leaf = zeroblob(32) WHERE id = 12`, /entry 12 that does not hash/],
     ['a payload behind the seal', "UPDATE entry SET payload = x'00' WHERE id = 12", /entry 12 that does not hash/],
-    ['a leaf hash before the seal', 'UPDATE entry SET leaf = zeroblob(32) WHERE id = 4', /entries before 10 that seal 0 does not cover/],
+    [
+      'a leaf hash before the seal',
+      'UPDATE entry SET leaf = zeroblob(32) WHERE id = 4',
+      /entries before 10 that seal 0 does not cover/,
+    ],
     ['the root of the seal', 'UPDATE seal SET root = zeroblob(32)', /entries before 10 that seal 0 does not cover/],
     ['an entry missing before the seal', 'DELETE FROM entry WHERE id = 4', /expected entry 4 in the store, got nothing/],
     ['an entry missing behind the seal', 'DELETE FROM entry WHERE id = 12', /expected entry 12 in the store, got nothing/],
-    ['its last entries missing, which were sealed', 'DELETE FROM entry WHERE id >= 8', /expected entry 8 in the store, got nothing/],
+    [
+      'its last entries missing, which were sealed',
+      'DELETE FROM entry WHERE id >= 8',
+      /expected entry 8 in the store, got nothing/,
+    ],
     ['the open epoch missing', 'DELETE FROM epoch WHERE id = 1', /no epoch 1 that begins at 10/],
     ['the open epoch moved', 'UPDATE epoch SET start = 11 WHERE id = 1', /no epoch 1 that begins at 10/],
   ];
   test.each(damages)('refuses to go on over damage: %s', (_, sql, error) => {
     const device = newDevice();
     device.with((writer) => writer.append(messages(15)), { entries: 10, bytes: 65_536 });
-    device.sql('DROP TRIGGER entry_update; DROP TRIGGER entry_delete; DROP TRIGGER seal_update; DROP TRIGGER epoch_update; DROP TRIGGER epoch_delete');
+    device.sql(
+      'DROP TRIGGER entry_update; DROP TRIGGER entry_delete; DROP TRIGGER seal_update; DROP TRIGGER epoch_update; DROP TRIGGER epoch_delete',
+    );
     device.sql(sql);
     expect(() => device.open()).toThrow(error);
     expect(device.logs()).toHaveLength(1);
@@ -197,7 +217,10 @@ describe('a payload that is not kept', () => {
     const parts = [streamed(payload), streamed(payload), streamed(payload)];
     const limits: SealLimits = { entries: 66, bytes: 65_536 };
     device.with((writer) => {
-      const at = (place: number): Message => ({ header: message('', { attributes: [['$size', '70000']] }).header, payload: parts[place] as StreamedPayload });
+      const at = (place: number): Message => ({
+        header: message('', { attributes: [['$size', '70000']] }).header,
+        payload: parts[place] as StreamedPayload,
+      });
       writer.append([...messages(64), at(0), ...messages(1), at(1)]);
       writer.append([at(2)]);
     }, limits);
@@ -218,7 +241,10 @@ describe('a payload that is not kept', () => {
     const { header } = message('', { attributes: [['$size', '100000']] });
     const limits: SealLimits = { entries: 1024, bytes: epochCost(encodeStem(header).length, 0) * 2 };
     device.with((writer) => {
-      writer.append([{ header, payload: streamed(new Uint8Array(100_000)) }, { header, payload: streamed(new Uint8Array(100_000)) }]);
+      writer.append([
+        { header, payload: streamed(new Uint8Array(100_000)) },
+        { header, payload: streamed(new Uint8Array(100_000)) },
+      ]);
     }, limits);
     expect(sealed(device)).toEqual([2]);
   });
@@ -226,7 +252,16 @@ describe('a payload that is not kept', () => {
 
 test('an entry has exactly the header and payload that it was given', () => {
   const device = newDevice();
-  const header = { time: 2 ** 53 - 1, clock: 0 as const, source: 'ü'.repeat(32), topic: '\u0000\u{10ffff}', attributes: [['', 'x'], ['a', '']].slice(1) as [string, string][] };
+  const header = {
+    time: 2 ** 53 - 1,
+    clock: 0 as const,
+    source: 'ü'.repeat(32),
+    topic: '\u0000\u{10ffff}',
+    attributes: [
+      ['', 'x'],
+      ['a', ''],
+    ].slice(1) as [string, string][],
+  };
   device.with((writer) => writer.append([{ header, payload: encodeUtf8('\u0000') }, message(new Uint8Array())]));
   const [first, second] = device.entries();
   expect(first?.header).toEqual(header);

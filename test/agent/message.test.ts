@@ -15,9 +15,23 @@ function heard(parts: Partial<Heard> = {}): Heard {
 }
 
 test('is the header as it was heard, with the reading, and the payload itself', () => {
-  const message = heard({ attributes: [['b', '2'], ['a', '1']] });
+  const message = heard({
+    attributes: [
+      ['b', '2'],
+      ['a', '1'],
+    ],
+  });
   expect(toMessage(native, message, READING, LIMIT)).toEqual({
-    header: { time: 5, clock: 0, source: 'plant', topic: 'a/b', attributes: [['a', '1'], ['b', '2']] },
+    header: {
+      time: 5,
+      clock: 0,
+      source: 'plant',
+      topic: 'a/b',
+      attributes: [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    },
     payload: message.payload,
   });
 });
@@ -34,14 +48,32 @@ describe('a payload', () => {
     ['of a million', 1_000_000, LIMIT, false],
   ])('%s', (_, bytes, limit, isKept) => {
     const payload = new Uint8Array(bytes).fill(7);
-    const message = toMessage(native, heard({ payload, attributes: [['z', ''], ['!', '']] }), READING, limit);
+    const message = toMessage(
+      native,
+      heard({
+        payload,
+        attributes: [
+          ['z', ''],
+          ['!', ''],
+        ],
+      }),
+      READING,
+      limit,
+    );
     if (isKept) {
       expect(message.payload).toEqual(payload);
-      expect(message.header.attributes).toEqual([['!', ''], ['z', '']]);
+      expect(message.header.attributes).toEqual([
+        ['!', ''],
+        ['z', ''],
+      ]);
       return;
     }
     // In the order of UTF-8: "!" before "$" before "z".
-    expect(message.header.attributes).toEqual([['!', ''], ['$size', String(bytes)], ['z', '']]);
+    expect(message.header.attributes).toEqual([
+      ['!', ''],
+      ['$size', String(bytes)],
+      ['z', ''],
+    ]);
     if (message.payload instanceof Uint8Array) throw new Error('expected a payload that is not kept');
     expect(message.payload.bytes).toBe(bytes);
     const salt = new Uint8Array(16).fill(9);
@@ -57,7 +89,16 @@ describe('what an entry has no room for goes into the payload:', () => {
     ['a key over 256 bytes', { attributes: [['k'.repeat(257), '']] }],
     ['an empty key', { attributes: [['', 'x']] }],
     ['a key of the agent', { attributes: [['$size', '5']] }],
-    ['a key twice', { attributes: [['a', '1'], ['b', '2'], ['a', '3']] }],
+    [
+      'a key twice',
+      {
+        attributes: [
+          ['a', '1'],
+          ['b', '2'],
+          ['a', '3'],
+        ],
+      },
+    ],
   ];
   test.each(rows)('%s', (_, parts) => {
     const message = toMessage(native, heard(parts), READING, LIMIT);
@@ -83,6 +124,12 @@ describe('what an entry has no room for goes into the payload:', () => {
     if (message.payload instanceof Uint8Array) throw new Error('expected a payload that is not kept');
     const { bytes } = message.payload;
     expect(bytes).toBeGreaterThan(70_000);
-    expect(message.header).toMatchObject({ topic: '', attributes: [['$header', 'payload'], ['$size', String(bytes)]] });
+    expect(message.header).toMatchObject({
+      topic: '',
+      attributes: [
+        ['$header', 'payload'],
+        ['$size', String(bytes)],
+      ],
+    });
   });
 });

@@ -27,7 +27,10 @@ const devices = copiesOf(() => {
   const device = newDevice();
   device.with(
     (writer) => {
-      const large = { header: message('', { attributes: [['$size', '70000']] }).header, payload: { bytes: LARGE.length, finish: (salt: Uint8Array) => payloadHash(native, LARGE, salt) } };
+      const large = {
+        header: message('', { attributes: [['$size', '70000']] }).header,
+        payload: { bytes: LARGE.length, finish: (salt: Uint8Array) => payloadHash(native, LARGE, salt) },
+      };
       writer.append([...messages(120), large, ...messages(186, 121)]);
     },
     { entries: 50, bytes: 65_536 },
@@ -79,15 +82,18 @@ function check(device: Device, index: number, log = 0): Evidence {
 }
 
 describe('while there is no receipt', () => {
-  test.each([0, 1, 49, 50, 119, 120, 121, 255, 256, 257, 299])('entry %i is proven against a checkpoint at the newest seal', (index) => {
-    const device = devices();
-    const { proof, seal, payload, salt, entry } = check(device, index);
-    expect(parseProof(proof).index).toBe(index);
-    expect(decodeSeal(seal)).toMatchObject({ k: 5, size: 300 });
-    expect(new TextDecoder().decode(parseProof(proof).checkpoint)).toContain('\n300\n');
-    expect(text(payload)).toBe(index === 120 ? null : String(index));
-    if (index === 120) expect(payloadHash(native, LARGE, salt ?? new Uint8Array())).toEqual(decodeEntry(entry).payloadHash);
-  });
+  test.each([0, 1, 49, 50, 119, 120, 121, 255, 256, 257, 299])(
+    'entry %i is proven against a checkpoint at the newest seal',
+    (index) => {
+      const device = devices();
+      const { proof, seal, payload, salt, entry } = check(device, index);
+      expect(parseProof(proof).index).toBe(index);
+      expect(decodeSeal(seal)).toMatchObject({ k: 5, size: 300 });
+      expect(new TextDecoder().decode(parseProof(proof).checkpoint)).toContain('\n300\n');
+      expect(text(payload)).toBe(index === 120 ? null : String(index));
+      if (index === 120) expect(payloadHash(native, LARGE, salt ?? new Uint8Array())).toEqual(decodeEntry(entry).payloadHash);
+    },
+  );
 });
 
 describe('against the first receipt that covers it', () => {
@@ -171,7 +177,12 @@ describe('is not made', () => {
   const rows: [name: string, index: number, exit: number, message: RegExp][] = [
     ['of an entry that no seal covers yet', 300, EXIT.tryLater, /^entry 300: expected a seal that covers it, got none yet$/],
     ['of the newest entry', 306, EXIT.tryLater, /^entry 306: expected a seal/],
-    ['of an entry to come', 307, EXIT.error, /^entry 307: expected an entry of acme\.example\/pump-7\/[0-9a-f]{16}, which has 307, got none there$/],
+    [
+      'of an entry to come',
+      307,
+      EXIT.error,
+      /^entry 307: expected an entry of acme\.example\/pump-7\/[0-9a-f]{16}, which has 307, got none there$/,
+    ],
   ];
   test.each(rows)('%s', (_, index, exitCode, said) => {
     const device = devices();

@@ -78,7 +78,11 @@ export function checkLog(path: string, log: number): Checked {
       const under = leaves.slice(position * 256, (position + 1) * 256);
       expect(Buffer.compare(hash, rootOfLeaves(native, under)), `subtree ${position}`).toBe(0);
     }
-    return { size: leaves.length, seals: seals.map((seal) => seal['size'] as number), payloads: entries.map(({ payload }) => payload) };
+    return {
+      size: leaves.length,
+      seals: seals.map((seal) => seal['size'] as number),
+      payloads: entries.map(({ payload }) => payload),
+    };
   } finally {
     db.close();
   }

@@ -11,10 +11,13 @@ const HASH = Buffer.alloc(32);
 /** Three generations of 5, 1 and 12 entries, with seals at 2, 4; none; 3, 6, 9, 12. The first entry of each but the first is `continues`. */
 const generations = copiesOf(() => {
   const device = newDevice();
-  device.with((writer) => {
-    writer.append(messages(5));
-    writer.continueAs('one', 5);
-  }, { entries: 2, bytes: 65_536 });
+  device.with(
+    (writer) => {
+      writer.append(messages(5));
+      writer.continueAs('one', 5);
+    },
+    { entries: 2, bytes: 65_536 },
+  );
   device.with((writer) => {
     writer.continueAs('two', 1);
   });
@@ -33,16 +36,34 @@ describe('of each generation', () => {
       ]);
       expect([0, 1, 2, 3].map((log) => rows.size(log))).toEqual([5, 1, 12, 0]);
       expect([0, 1, 2, 3].map((log) => [...rows.seals(log)].map(({ k, size }) => [k, size]))).toEqual([
-        [[0, 2], [1, 4]],
+        [
+          [0, 2],
+          [1, 4],
+        ],
         [],
-        [[0, 3], [1, 6], [2, 9], [3, 12]],
+        [
+          [0, 3],
+          [1, 6],
+          [2, 9],
+          [3, 12],
+        ],
         [],
       ]);
       expect([0, 1, 2, 3].map((log) => rows.lastSeal(log)?.k)).toEqual([1, undefined, 3, undefined]);
       expect([0, 1, 2, 3].map((log) => rows.epochs(log).map(({ k, start }) => [k, start]))).toEqual([
-        [[0, 0], [1, 2], [2, 4]],
+        [
+          [0, 0],
+          [1, 2],
+          [2, 4],
+        ],
         [[0, 0]],
-        [[0, 0], [1, 3], [2, 6], [3, 9], [4, 12]],
+        [
+          [0, 0],
+          [1, 3],
+          [2, 6],
+          [3, 9],
+          [4, 12],
+        ],
         [],
       ]);
       expect([0, 1, 2, 3].map((log) => rows.firstHeld(log))).toEqual([0, 0, 0, 0]);
@@ -117,14 +138,25 @@ describe('receipts', () => {
     device.with((writer) => writer.append(messages(30)), { entries: 10, bytes: 65_536 });
     const store = Store.open(device.paths.store);
     // Of the same size again, and a later one of a smaller size: a collector that lost data.
-    for (const [size, time] of [[10, 100], [20, 200], [20, 250], [10, 300]] as const) store.insertReceipt(0, { size, time, note: HASH });
+    for (const [size, time] of [
+      [10, 100],
+      [20, 200],
+      [20, 250],
+      [10, 300],
+    ] as const)
+      store.insertReceipt(0, { size, time, note: HASH });
     store.close();
     return device;
   });
 
   test('stand in the order of size and time', () => {
     received().read((rows) => {
-      expect(rows.receipts(0).map(({ size, time }) => [size, time])).toEqual([[10, 100], [10, 300], [20, 200], [20, 250]]);
+      expect(rows.receipts(0).map(({ size, time }) => [size, time])).toEqual([
+        [10, 100],
+        [10, 300],
+        [20, 200],
+        [20, 250],
+      ]);
       expect(rows.receipts(1)).toEqual([]);
     });
   });
@@ -170,7 +202,13 @@ describe('subtrees', () => {
         verifyInclusion(native, { index, size, leafHash, root, proof: inclusionProof(native, index, size, subtree) });
         const size1 = 1 + random(size);
         const root1 = rootOfLeaves(native, leaves.slice(0, size1));
-        verifyConsistency(native, { size1, size2: size, root1, root2: root, proof: consistencyProof(native, size1, size, subtree) });
+        verifyConsistency(native, {
+          size1,
+          size2: size,
+          root1,
+          root2: root,
+          proof: consistencyProof(native, size1, size, subtree),
+        });
       }
     });
   });
@@ -187,7 +225,9 @@ describe('subtrees', () => {
     const device = newDevice();
     device.with((writer) => writer.append(messages(5)));
     device.read((rows) => {
-      expect(() => rootOf(native, 6, rows.subtree(native, 0))).toThrow(/log 0: expected entry 4 in the store|expected entry 5 in the store/);
+      expect(() => rootOf(native, 6, rows.subtree(native, 0))).toThrow(
+        /log 0: expected entry 4 in the store|expected entry 5 in the store/,
+      );
     });
   });
 });

@@ -170,27 +170,38 @@ describe('the clock', () => {
     expect(device.faults()).toEqual([]);
   });
 
-  test.skipIf(existsSync('/run/systemd/timesync/synchronized'))('that synchronisation was gained or lost is told, with the clock as it is then', async () => {
-    const { device, pass, stop } = start();
-    await pass(10_000);
-    answerWith('yes');
-    await pass(10_000);
-    answerWith('no');
-    await pass(10_000);
-    expect(events(device).slice(2)).toEqual([
-      ['clock', { synchronised: true }],
-      ['clock', { synchronised: false }],
-    ]);
-    await stop();
-  });
+  test.skipIf(existsSync('/run/systemd/timesync/synchronized'))(
+    'that synchronisation was gained or lost is told, with the clock as it is then',
+    async () => {
+      const { device, pass, stop } = start();
+      await pass(10_000);
+      answerWith('yes');
+      await pass(10_000);
+      answerWith('no');
+      await pass(10_000);
+      expect(events(device).slice(2)).toEqual([
+        ['clock', { synchronised: true }],
+        ['clock', { synchronised: false }],
+      ]);
+      await stop();
+    },
+  );
 });
 
 describe('a store that is full', () => {
-  const quota = (bytes: number): RunOptions['retention'] => ({ retentionSeconds: 1e6, quotaBytes: bytes, freeFloorBytes: 0, whenFull: 'refuse' });
+  const quota = (bytes: number): RunOptions['retention'] => ({
+    retentionSeconds: 1e6,
+    quotaBytes: bytes,
+    freeFloorBytes: 0,
+    whenFull: 'refuse',
+  });
 
   test('refuses messages, and takes them again once there is room', async () => {
     let free = 1e12;
-    const { device, pass, stop, writer, logged } = start({ retention: { ...quota(1e9), freeFloorBytes: 1e6 }, freeBytes: () => free });
+    const { device, pass, stop, writer, logged } = start({
+      retention: { ...quota(1e9), freeFloorBytes: 1e6 },
+      freeBytes: () => free,
+    });
     writer.append(messages(1));
     free = 0;
     await pass(5000);

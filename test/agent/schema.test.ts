@@ -51,7 +51,11 @@ const OF_LOG: Row[] = [
   ['from where on it was closed', 'UPDATE log SET undelivered = 29 WHERE number = 0', LOG],
   ['all of it', 'DELETE FROM log', 'a log is never deleted'],
   ['all of it, by REPLACE', "REPLACE INTO log VALUES (1, 'a', 'b', x'00', NULL, NULL, NULL)", 'a log is never deleted'],
-  ['one more than ids have room for', `INSERT INTO log VALUES (${MAX_LOGS}, 'a', 'b', x'00', NULL, NULL, NULL)`, 'CHECK constraint failed'],
+  [
+    'one more than ids have room for',
+    `INSERT INTO log VALUES (${MAX_LOGS}, 'a', 'b', x'00', NULL, NULL, NULL)`,
+    'CHECK constraint failed',
+  ],
 ];
 
 const OF_ENTRY: Row[] = [
@@ -60,13 +64,43 @@ const OF_ENTRY: Row[] = [
   ['its leaf hash', `UPDATE entry SET leaf = ${HASH} WHERE id = 5`, ENTRY],
   ['its payload', "UPDATE entry SET payload = x'00' WHERE id = 2", ENTRY, SHED_0_TO_4],
   ['its payload erased', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 2`, ENTRY],
-  ['its payload erased, below a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 9`, ENTRY, SHED_10_TO_20],
-  ['its payload erased, first of a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 10`, 'allowed', SHED_10_TO_20],
-  ['its payload erased, last of a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 19`, 'allowed', SHED_10_TO_20],
-  ['its payload erased, above a shed range', `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 20`, ENTRY, SHED_10_TO_20],
-  ['its payload erased and its stem', `UPDATE entry SET payload = NULL, payload_hash = ${HASH}, stem = x'00' WHERE id = 2`, ENTRY, SHED_0_TO_4],
+  [
+    'its payload erased, below a shed range',
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 9`,
+    ENTRY,
+    SHED_10_TO_20,
+  ],
+  [
+    'its payload erased, first of a shed range',
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 10`,
+    'allowed',
+    SHED_10_TO_20,
+  ],
+  [
+    'its payload erased, last of a shed range',
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 19`,
+    'allowed',
+    SHED_10_TO_20,
+  ],
+  [
+    'its payload erased, above a shed range',
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH} WHERE id = 20`,
+    ENTRY,
+    SHED_10_TO_20,
+  ],
+  [
+    'its payload erased and its stem',
+    `UPDATE entry SET payload = NULL, payload_hash = ${HASH}, stem = x'00' WHERE id = 2`,
+    ENTRY,
+    SHED_0_TO_4,
+  ],
   ['its payload erased without a hash', 'UPDATE entry SET payload = NULL WHERE id = 2', 'CHECK constraint failed', SHED_0_TO_4],
-  ['its payload erased with a short hash', "UPDATE entry SET payload = NULL, payload_hash = x'00' WHERE id = 2", 'CHECK constraint failed', SHED_0_TO_4],
+  [
+    'its payload erased with a short hash',
+    "UPDATE entry SET payload = NULL, payload_hash = x'00' WHERE id = 2",
+    'CHECK constraint failed',
+    SHED_0_TO_4,
+  ],
   [
     'the hash in place of its payload',
     `UPDATE entry SET payload_hash = x'${'11'.repeat(32)}' WHERE id = 2`,
@@ -81,36 +115,102 @@ const OF_ENTRY: Row[] = [
   ['every row', 'DELETE FROM entry', UNRECEIPTED],
   ['all of it, by REPLACE', `REPLACE INTO entry VALUES (12, x'00', x'00', NULL, ${HASH})`, UNRECEIPTED],
   ['all of it, by UPDATE OR REPLACE', 'UPDATE OR REPLACE entry SET id = 12 WHERE id = 13', ENTRY],
-  ['all of it, by an upsert', `INSERT INTO entry VALUES (12, x'00', x'00', NULL, ${HASH}) ON CONFLICT DO UPDATE SET stem = x'00'`, ENTRY],
-  ['none, one is added with neither payload nor hash', `INSERT INTO entry VALUES (30, x'00', NULL, NULL, ${HASH})`, 'CHECK constraint failed'],
+  [
+    'all of it, by an upsert',
+    `INSERT INTO entry VALUES (12, x'00', x'00', NULL, ${HASH}) ON CONFLICT DO UPDATE SET stem = x'00'`,
+    ENTRY,
+  ],
+  [
+    'none, one is added with neither payload nor hash',
+    `INSERT INTO entry VALUES (30, x'00', NULL, NULL, ${HASH})`,
+    'CHECK constraint failed',
+  ],
   ['none, one is added with both', `INSERT INTO entry VALUES (30, x'00', x'00', ${HASH}, ${HASH})`, 'CHECK constraint failed'],
-  ['none, one is added with a short leaf hash', "INSERT INTO entry VALUES (30, x'00', x'00', NULL, x'00')", 'CHECK constraint failed'],
-  ['none, one is added as text', `INSERT INTO entry VALUES (30, 'stem', x'00', NULL, ${HASH})`, 'cannot store TEXT value in BLOB column'],
+  [
+    'none, one is added with a short leaf hash',
+    "INSERT INTO entry VALUES (30, x'00', x'00', NULL, x'00')",
+    'CHECK constraint failed',
+  ],
+  [
+    'none, one is added as text',
+    `INSERT INTO entry VALUES (30, 'stem', x'00', NULL, ${HASH})`,
+    'cannot store TEXT value in BLOB column',
+  ],
 ];
 
 const OF_EPOCH: Row[] = [
   ['its salt-key', `UPDATE epoch SET salt_key = ${HASH} WHERE id = 1`, EPOCH, SHED_10_TO_20],
   ['its salt-key erased', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 1`, EPOCH],
-  ['its salt-key erased, of what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 1`, 'allowed', SHED_10_TO_20],
-  ['its salt-key erased, of the epoch before what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 0`, EPOCH, SHED_10_TO_20],
-  ['its salt-key erased, of the epoch after what was shed', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 2`, EPOCH, SHED_10_TO_20],
-  ['its salt-key erased, of the epoch that is open', `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 3`, EPOCH, 'INSERT INTO shed VALUES (0, 90, 25)'],
-  ['its salt-key erased, of another log', `UPDATE epoch SET salt_key = NULL, salts = zeroblob(80) WHERE id = ${LOG_STRIDE}`, EPOCH, SHED_0_TO_4],
+  [
+    'its salt-key erased, of what was shed',
+    `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 1`,
+    'allowed',
+    SHED_10_TO_20,
+  ],
+  [
+    'its salt-key erased, of the epoch before what was shed',
+    `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 0`,
+    EPOCH,
+    SHED_10_TO_20,
+  ],
+  [
+    'its salt-key erased, of the epoch after what was shed',
+    `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 2`,
+    EPOCH,
+    SHED_10_TO_20,
+  ],
+  [
+    'its salt-key erased, of the epoch that is open',
+    `UPDATE epoch SET salt_key = NULL, salts = ${TEN} WHERE id = 3`,
+    EPOCH,
+    'INSERT INTO shed VALUES (0, 90, 25)',
+  ],
+  [
+    'its salt-key erased, of another log',
+    `UPDATE epoch SET salt_key = NULL, salts = zeroblob(80) WHERE id = ${LOG_STRIDE}`,
+    EPOCH,
+    SHED_0_TO_4,
+  ],
   ['its salt-key erased, a salt too few', `UPDATE epoch SET salt_key = NULL, salts = ${NINE} WHERE id = 1`, EPOCH, SHED_10_TO_20],
   ['its salt-key erased, without salts', 'UPDATE epoch SET salt_key = NULL WHERE id = 1', EPOCH, SHED_10_TO_20],
   ['its beginning', `UPDATE epoch SET start = 11, salt_key = NULL, salts = ${TEN} WHERE id = 1`, EPOCH, SHED_10_TO_20],
-  ['more of its salts erased', `UPDATE epoch SET salts = ${TEN} WHERE id = 1`, 'allowed', SHED_10_TO_20, 'UPDATE epoch SET salt_key = NULL, salts = randomblob(160) WHERE id = 1'],
+  [
+    'more of its salts erased',
+    `UPDATE epoch SET salts = ${TEN} WHERE id = 1`,
+    'allowed',
+    SHED_10_TO_20,
+    'UPDATE epoch SET salt_key = NULL, salts = randomblob(160) WHERE id = 1',
+  ],
   ['all of it', 'DELETE FROM epoch WHERE id = 0', 'an epoch is never deleted'],
   ['all of it, by REPLACE', `REPLACE INTO epoch VALUES (0, 0, ${HASH}, NULL)`, 'an epoch is never deleted'],
 ];
 
 const OF_OTHERS: Row[] = [
-  ['a subtree hash', `UPDATE subtree SET hash = ${HASH}`, 'a subtree hash is never changed', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
-  ['a subtree hash, deleted', 'DELETE FROM subtree', 'a subtree hash is never deleted', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
-  ['a subtree hash, by REPLACE', `REPLACE INTO subtree VALUES (0, 8, 0, ${HASH})`, 'a subtree hash is never deleted', `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
+  [
+    'a subtree hash',
+    `UPDATE subtree SET hash = ${HASH}`,
+    'a subtree hash is never changed',
+    `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
+  ],
+  [
+    'a subtree hash, deleted',
+    'DELETE FROM subtree',
+    'a subtree hash is never deleted',
+    `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
+  ],
+  [
+    'a subtree hash, by REPLACE',
+    `REPLACE INTO subtree VALUES (0, 8, 0, ${HASH})`,
+    'a subtree hash is never deleted',
+    `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
+  ],
   ['a seal', 'UPDATE seal SET size = 11 WHERE id = 0', 'a seal is never changed'],
   ['a seal, deleted', 'DELETE FROM seal WHERE id = 2', 'a seal is never deleted'],
-  ['a seal, by REPLACE', 'REPLACE INTO seal SELECT 0, size, root, public_key, next_public_key, signature FROM seal WHERE id = 1', 'a seal is never deleted'],
+  [
+    'a seal, by REPLACE',
+    'REPLACE INTO seal SELECT 0, size, root, public_key, next_public_key, signature FROM seal WHERE id = 1',
+    'a seal is never deleted',
+  ],
   ['a receipt', 'UPDATE receipt SET time = 0', 'a receipt is never changed'],
   ['a receipt, deleted', 'DELETE FROM receipt', 'a receipt is never deleted'],
   ['a shed range', 'UPDATE shed SET end_id = 30', 'a shed range is never changed', SHED_0_TO_4],
@@ -129,7 +229,8 @@ describe.each([
   test.each(rows)('%s', (_name, change, outcome, ...before) => {
     const db = prepared();
     for (const statement of before) db.exec(statement);
-    const tables = (): unknown[] => ['log', 'entry', 'epoch', 'seal', 'subtree', 'receipt', 'shed'].map((name) => db.prepare(`SELECT * FROM ${name}`).all());
+    const tables = (): unknown[] =>
+      ['log', 'entry', 'epoch', 'seal', 'subtree', 'receipt', 'shed'].map((name) => db.prepare(`SELECT * FROM ${name}`).all());
     const was = tables();
     if (outcome === 'allowed') {
       db.exec(change);

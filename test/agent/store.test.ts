@@ -21,7 +21,13 @@ function newStore(): { path: string; store: Store } {
 }
 
 function entry(index: number): EntryRow {
-  return { index, stem: encodeUtf8(`stem ${index}`), payload: encodeUtf8(String(index)), payloadHash: null, leaf: new Uint8Array(32).fill(index) };
+  return {
+    index,
+    stem: encodeUtf8(`stem ${index}`),
+    payload: encodeUtf8(String(index)),
+    payloadHash: null,
+    leaf: new Uint8Array(32).fill(index),
+  };
 }
 
 /** What was thrown, which must be a `Failure`. */
@@ -54,20 +60,25 @@ describe('the settings of its connection', () => {
     db.close();
   });
 
-  test.each(['journal_mode', 'synchronous', 'foreign_keys', 'secure_delete', 'recursive_triggers', 'trusted_schema', 'journal_size_limit'])(
-    'a SQLite that does not take %s is not written with',
-    (deaf) => {
-      const path = newPath();
-      Store.create(path);
-      const { pragma } = Database.prototype as { pragma: (text: string, options?: Database.PragmaOptions) => unknown };
-      const spy = vi.spyOn(Database.prototype, 'pragma').mockImplementation(function (this: Database.Database, text, options) {
-        return text === deaf ? 'another' : pragma.call(this, text, options);
-      });
-      const error = failure(() => Store.open(path));
-      spy.mockRestore();
-      expect(error.message).toMatch(new RegExp(`expected SQLite to take ${deaf} = \\S+, got another$`));
-    },
-  );
+  test.each([
+    'journal_mode',
+    'synchronous',
+    'foreign_keys',
+    'secure_delete',
+    'recursive_triggers',
+    'trusted_schema',
+    'journal_size_limit',
+  ])('a SQLite that does not take %s is not written with', (deaf) => {
+    const path = newPath();
+    Store.create(path);
+    const { pragma } = Database.prototype as { pragma: (text: string, options?: Database.PragmaOptions) => unknown };
+    const spy = vi.spyOn(Database.prototype, 'pragma').mockImplementation(function (this: Database.Database, text, options) {
+      return text === deaf ? 'another' : pragma.call(this, text, options);
+    });
+    const error = failure(() => Store.open(path));
+    spy.mockRestore();
+    expect(error.message).toMatch(new RegExp(`expected SQLite to take ${deaf} = \\S+, got another$`));
+  });
 
   test('it never waits for a sync that is left out: FULL is said before anything is written', () => {
     const path = newPath();
@@ -114,7 +125,12 @@ describe('its file', () => {
     ['no file', () => undefined, EXIT.error, /expected a store to work with, got no file there that can be opened/],
     ['a folder', (path) => mkdirSync(path), EXIT.error, /expected a store to work with, got /],
     ['no database', (path) => writeFileSync(path, 'a text\n'.repeat(1000)), EXIT.error, /got a file that is no SQLite database/],
-    ['an empty file', (path) => writeFileSync(path, ''), EXIT.error, /expected a store of tallystick-agent, got another SQLite file/],
+    [
+      'an empty file',
+      (path) => writeFileSync(path, ''),
+      EXIT.error,
+      /expected a store of tallystick-agent, got another SQLite file/,
+    ],
     [
       'a database of another program',
       (path) => new Database(path).exec('CREATE TABLE t (x)').close(),

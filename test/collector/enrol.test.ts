@@ -206,6 +206,7 @@ describe('retired', () => {
   test('nothing more is taken; a hello is told why, and gets no receipt', () => {
     const site = siteOf(PUMP);
     site.segment(PUMP, 0, 1);
+    const { receipt } = site.row(PUMP);
     retire(site.parts, PUMP.identity.name, 'sold');
     expect(site.segment(PUMP, 1, 2)).toMatchObject({ codes: ['origin'], answers: [] });
     expect(site.hello(PUMP, NOW + 9)).toMatchObject({
@@ -213,6 +214,11 @@ describe('retired', () => {
       admission: undefined,
       state: { standing: 'retired', reason: 'sold', size: 2, time: NOW + 9 },
     });
+    for (const kind of ['a duplicate', 'a checkpoint'] as const) {
+      const sent = kind === 'a duplicate' ? site.segment(PUMP, 0, 1) : site.checkpoint(PUMP, PUMP.checkpointAt(2));
+      expect(sent).toMatchObject({ codes: ['origin'], answers: [] });
+    }
+    expect(site.row(PUMP).receipt).toEqual(receipt);
     approve(site.parts, PUMP.identity.name, NOW);
     expect(site.segment(PUMP, 1, 2)).toMatchObject({ codes: [], receipt: { size: 3 } });
   });

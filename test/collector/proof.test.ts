@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { exportLog } from '../../collector/export.ts';
 import { makeEvidence } from '../../collector/proof.ts';
+import { saltOf } from '../../collector/salts.ts';
 import { deflate, native } from '../../program/native.ts';
 import { concat } from '../../tlog/bytes.ts';
 import { formatEvidence } from '../../tlog/evidence.ts';
@@ -74,6 +75,21 @@ describe('evidence of an entry', () => {
     expect(
       checkFiles([formatEvidence({ ...evidence, seal: makeEvidence(native, site.parts.store, site.row(PUMP), 0).seal })]).verdict,
     ).toBe('tampered');
+  });
+
+  test('a salt of zeros is a salt where the payload is here', () => {
+    const zeros = new Uint8Array(16);
+    const plain = buildLog({ seed: 9, epochs: [['a', WITHHELD]] });
+    const saltless = { salt: null, payload: null };
+    const site = siteOf(plain);
+    site.segment(plain, 0, 1);
+    const { logs } = site.parts.store;
+    const [seal, entry] = [logs.seal(0, 0), logs.entry(0, 0)];
+    if (seal === undefined || entry === undefined) throw new RangeError('expected a seal and an entry');
+    const withZeros = { ...seal, saltKey: null, salts: new Uint8Array(32) };
+    expect(saltOf(native, withZeros, 0, entry)).toEqual(zeros);
+    expect(saltOf(native, withZeros, 1, { ...entry, payload: null })).toBeNull();
+    expect(makeEvidence(native, site.parts.store, site.row(plain), 1)).toMatchObject(saltless);
   });
 
   test('of an entry that is not held there is none', () => {

@@ -64,6 +64,32 @@ describe('times of receipts', () => {
   });
 });
 
+describe('a hello that is repeated', () => {
+  test('drives the time of a log a minute ahead of the clock, no further: then it is answered once a second', () => {
+    const site = siteOf(PUMP);
+    site.segment(PUMP, 0, 1, NOW);
+    let answered = 0;
+    for (let i = 0; i < 100; i++) {
+      answered += Math.min(
+        site.collector.receive({ kind: 'enroll', device: 'pump-7', bytes: PUMP.enrolment }, NOW).answers.length,
+        1,
+      );
+    }
+    expect(answered).toBe(61);
+    expect(site.row(PUMP).time).toBe(NOW + 61);
+    expect(site.tick(NOW + 1)).toMatchObject({ state: { time: NOW + 62 }, receipt: { time: NOW + 62 } });
+    expect(site.tick(NOW + 2).answers).toEqual([]);
+    expect(site.hello(PUMP, NOW + 3).receipt?.time).toBe(NOW + 63);
+  });
+
+  test('is answered however far the clock went back', () => {
+    const site = siteOf(PUMP);
+    site.segment(PUMP, 0, 1, NOW);
+    expect(site.hello(PUMP, NOW - 5000).answers).toEqual([]);
+    expect(site.tick(NOW - 4999).receipt?.time).toBe(NOW + 1);
+  });
+});
+
 describe('a hello', () => {
   test('is answered with admission, state and a fresh cosignature of the same checkpoint', () => {
     const site = siteOf(PUMP);

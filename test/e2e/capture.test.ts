@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent, type AgentProcess, type Entry } from '../support/agent-process.ts';
-import { startBroker, type Broker } from '../support/broker.ts';
+import { HAS_MOSQUITTO, startBroker, type Broker } from '../support/broker.ts';
 import { packets, Publisher } from '../support/mqtt-wire.ts';
 
 // The shipped agent in its own process and a real broker in its own; between them a proxy that sees what was acknowledged.
@@ -137,7 +137,8 @@ describe('MQTT', () => {
       expect(ALL.filter((number) => !recorded.has(number))).toEqual([]);
       expect(recorded.size).toBe(MESSAGES);
       const again = [...recorded.values()].flatMap(([, ...others]) => others);
-      expect(again.filter(({ attributes }) => attributes['mqtt.dup'] !== '1')).toEqual([]);
+      // aedes does not mark what it sends again (MQTT 3.1.1 §3.3.1.1 asks for it).
+      if (HAS_MOSQUITTO) expect(again.filter(({ attributes }) => attributes['mqtt.dup'] !== '1')).toEqual([]);
       agent.verify();
     },
   );

@@ -97,7 +97,9 @@ function recover(device: Device, seals: readonly string[], suite: ReturnType<typ
   expect(writer.row.number).toBe(0);
   expect(writer.log.size).toBe(committed.size);
   const file = Buffer.from(device.epochBytes());
-  const keys = new Set(after.map((seal) => (JSON.parse(seal) as { publicKey: unknown }).publicKey).map((key) => JSON.stringify(key)));
+  const keys = new Set(
+    after.map((seal) => (JSON.parse(seal) as { publicKey: unknown }).publicKey).map((key) => JSON.stringify(key)),
+  );
   for (const seed of epochSeeds(suite, device)) {
     // A key whose seal was lost with the crash is the current one still, and must be there; every other one is gone.
     const isCommitted = keys.has(JSON.stringify(native.publicKey(seed)));
@@ -121,7 +123,9 @@ const devices = copiesOf(() => {
 });
 
 const EVERY: Crash[] = (Object.keys(STEPS) as Crash['step'][]).flatMap((step) =>
-  (['before', 'after'] as const).flatMap((when) => (step.startsWith('the insertion') ? [1, 2, 4] : [1]).map((nth) => ({ step, when, nth }))),
+  (['before', 'after'] as const).flatMap((when) =>
+    (step.startsWith('the insertion') ? [1, 2, 4] : [1]).map((nth) => ({ step, when, nth })),
+  ),
 );
 
 describe.each([
@@ -229,27 +233,26 @@ describe('the making of a store', () => {
     'the transaction': [Store.prototype, 'transaction'],
   } as const;
 
-  test.each((Object.keys(MAKING) as (keyof typeof MAKING)[]).flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const]))(
-    'crash at %s, %s: another try makes it, or it is made',
-    (step, when) => {
-      const paths = pathsIn(temporaryFolder());
-      const [owner, name] = MAKING[step] as unknown as [Record<string, (...args: unknown[]) => unknown>, string];
-      const original = owner[name];
-      if (original === undefined) throw new Error(`expected ${name}`);
-      vi.spyOn(owner, name).mockImplementation(function (this: unknown, ...args: unknown[]) {
-        if (when === 'before') throw new Crashed(step);
-        original.apply(this, args);
-        throw new Crashed(step);
-      });
-      expect(() => Writer.init({ suite: native, paths, name: NAME })).toThrow(Crashed);
-      vi.restoreAllMocks();
-      const device = deviceIn(paths.folder);
-      const isMade = step === 'the transaction' && when === 'after';
-      if (isMade) expect(() => Writer.init({ suite: native, paths, name: NAME })).toThrow(/expected no store yet/);
-      else Writer.init({ suite: native, paths, name: NAME });
-      recover(device, [], spying());
-    },
-  );
+  test.each(
+    (Object.keys(MAKING) as (keyof typeof MAKING)[]).flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const]),
+  )('crash at %s, %s: another try makes it, or it is made', (step, when) => {
+    const paths = pathsIn(temporaryFolder());
+    const [owner, name] = MAKING[step] as unknown as [Record<string, (...args: unknown[]) => unknown>, string];
+    const original = owner[name];
+    if (original === undefined) throw new Error(`expected ${name}`);
+    vi.spyOn(owner, name).mockImplementation(function (this: unknown, ...args: unknown[]) {
+      if (when === 'before') throw new Crashed(step);
+      original.apply(this, args);
+      throw new Crashed(step);
+    });
+    expect(() => Writer.init({ suite: native, paths, name: NAME })).toThrow(Crashed);
+    vi.restoreAllMocks();
+    const device = deviceIn(paths.folder);
+    const isMade = step === 'the transaction' && when === 'after';
+    if (isMade) expect(() => Writer.init({ suite: native, paths, name: NAME })).toThrow(/expected no store yet/);
+    else Writer.init({ suite: native, paths, name: NAME });
+    recover(device, [], spying());
+  });
 });
 
 const SEED = 20_261_123;
@@ -262,7 +265,11 @@ test(`a hundred crashes of one log, one after another, lose nothing that was ack
   let next = 0;
   let seals: string[] = [];
   for (let round = 0; round < 100; round++) {
-    const crash: Crash = { step: steps[random(steps.length)] as Crash['step'], when: random(2) === 0 ? 'before' : 'after', nth: 1 + random(6) };
+    const crash: Crash = {
+      step: steps[random(steps.length)] as Crash['step'],
+      when: random(2) === 0 ? 'before' : 'after',
+      nth: 1 + random(6),
+    };
     let writer: Writer | undefined;
     try {
       const { isReached } = arm(crash);

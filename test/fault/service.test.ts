@@ -31,7 +31,11 @@ function start({ config }: Machine, under: readonly string[] = []): Service {
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   let err = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (err += chunk));
-  const ended = once(child, 'close').then(([code, signal]: unknown[]) => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, err }));
+  const ended = once(child, 'close').then(([code, signal]: unknown[]) => ({
+    code: code as number | null,
+    signal: signal as NodeJS.Signals | null,
+    err,
+  }));
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
@@ -86,7 +90,10 @@ test('SIGINT stops it too, and the next start goes on in the same log', async ()
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 0, signal: null });
   }
-  const told = found.device.entries().filter(({ header }) => header.topic === 'stop').map(({ payload }) => text(payload));
+  const told = found.device
+    .entries()
+    .filter(({ header }) => header.topic === 'stop')
+    .map(({ payload }) => text(payload));
   expect(told).toEqual(['{"reason":"SIGINT"}', '{"reason":"SIGTERM"}']);
   expect(found.device.logs()).toHaveLength(1);
   expect(found.device.faults()).toEqual([]);
@@ -112,7 +119,9 @@ test('a second one ends at once, with 75 and one line; the first goes on', async
   const second = start(found);
   const { code, err } = await second.ended;
   expect(code).toBe(EXIT.tryLater);
-  expect(err).toMatch(/^tallystick-agent: .*lock\.db: expected to be the only writer of this store, got another agent that has it open; .*\n$/);
+  expect(err).toMatch(
+    /^tallystick-agent: .*lock\.db: expected to be the only writer of this store, got another agent that has it open; .*\n$/,
+  );
   const before = topics(found).length;
   await until(() => topics(found).length > before);
   first.child.kill('SIGTERM');
@@ -157,7 +166,18 @@ describe.runIf(OWN_MOUNTS !== undefined)('a disk that fills up', () => {
     const found = machine();
     // So that the WAL is small and a commit soon needs room.
     mkdirSync(found.data, { recursive: true });
-    const child = spawn(OWN_MOUNTS?.[0] ?? '', [...(OWN_MOUNTS?.slice(1) ?? []), 'bash', '-euc', SCRIPT, 'bash', process.execPath, AGENT, found.config, found.data, found.folder]);
+    const child = spawn(OWN_MOUNTS?.[0] ?? '', [
+      ...(OWN_MOUNTS?.slice(1) ?? []),
+      'bash',
+      '-euc',
+      SCRIPT,
+      'bash',
+      process.execPath,
+      AGENT,
+      found.config,
+      found.data,
+      found.folder,
+    ]);
     let out = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (out += chunk));
     await once(child, 'close');

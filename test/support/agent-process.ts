@@ -1,16 +1,16 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { pathsIn } from '../../agent/generation.ts';
+import type { Rows } from '../../agent/rows.ts';
 import { Store } from '../../agent/store.ts';
 import { Reader } from '../../tlog/cbor.ts';
 import { readHeader } from '../../tlog/entry.ts';
-import { ROOT } from './sources.ts';
+import { programOf } from './program.ts';
 
-const PROGRAM = join(ROOT, 'dist/tallystick-agent.js');
+/** Of the programs that tests run. */
+export const FLEET = 'acme';
 
 export interface Entry {
   readonly index: number;
@@ -22,6 +22,10 @@ export interface Entry {
 
 /** The agent as it is shipped, in a process of its own; killed, and its folder removed, when the test ends. */
 export interface AgentProcess {
+  readonly folder: string;
+  /** Where store and keys are. */
+  readonly data: string;
+  readonly device: string;
   readonly socket: string;
   /** `run` with these settings; resolves once the socket answers. */
   start(settings?: Readonly<Record<string, string>>): Promise<void>;
@@ -29,88 +33,65 @@ export interface AgentProcess {
   /** Resolves to the exit code after SIGTERM. */
   stop(): Promise<number | null>;
   /** What its standard error said in all. */
-  readonly said: () => string;
+  said(): string;
+  /** Resolves once it has said this, so many times. */
+  hears(text: string, count?: number): Promise<void>;
+  /** Another command of it: what it printed. */
+  run(...args: string[]): string;
+  /** Reads the store beside it. */
+  read<T>(work: (rows: Rows) => T): T;
   /** All of the log but the agent's own, whoever runs. */
   entries(): Entry[];
   /** Throws unless everything fits. */
   verify(): void;
 }
 
-export function newAgent(): AgentProcess {
+export function newAgent(device = 'pump-7'): AgentProcess {
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-agent-'));
   const data = join(folder, 'data');
   const socket = join(folder, 'agent.sock');
-  const own = ['--config', join(folder, 'agent.toml')];
-  execFileSync(
-    process.execPath,
-    [PROGRAM, ...own, 'init', '--fleet', 'acme', '--device', 'pump-7', '--set', `store.directory=${data}`],
-    {
-      stdio: 'ignore',
-    },
-  );
-  let child: ChildProcess | undefined;
-  let said = '';
-  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
-    const ending = child;
-    if (ending?.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
-    ending.kill(signal);
-    await once(ending, 'exit');
-    return ending.exitCode;
-  };
-  onTestFinished(async () => {
-    await end('SIGKILL');
+  const own = ['--config', join(folder, 'agent.toml'), '--set', `store.directory=${data}`];
+  // Before the program, which is ended before the folder goes.
+  onTestFinished(() => {
     rmSync(folder, { recursive: true, force: true });
   });
+  const program = programOf('tallystick-agent');
+  program.run([...own, 'init', '--fleet', FLEET, '--device', device]);
+  const reading = <T>(work: (rows: Rows) => T): T => {
+    const rows = Store.openRows(pathsIn(data).store);
+    try {
+      return work(rows);
+    } finally {
+      rows.close();
+    }
+  };
   return {
+    folder,
+    data,
+    device,
     socket,
     start: async (settings = {}) => {
-      const set = Object.entries({ 'store.directory': data, 'runtime.socket': socket, ...settings });
-      const starting = spawn(
-        process.execPath,
-        [PROGRAM, ...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run'],
-        {
-          stdio: ['ignore', 'ignore', 'pipe'],
-        },
-      );
-      child = starting;
-      await new Promise<void>((resolve, reject) => {
-        starting.once('exit', (code) => {
-          reject(new Error(`expected the agent to run, got exit ${code ?? 'by a signal'}: ${said}`));
-        });
-        starting.stderr.setEncoding('utf8').on('data', (text: string) => {
-          said += text;
-          if (text.includes('"msg":"started"')) resolve();
-        });
-      });
+      const set = Object.entries({ 'runtime.socket': socket, ...settings });
+      await program.start([...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run']);
     },
     kill: async () => {
-      await end('SIGKILL');
+      await program.end('SIGKILL');
     },
-    stop: () => end('SIGTERM'),
-    said: () => said,
-    entries: () => {
-      const rows = Store.openRows(pathsIn(data).store);
-      try {
-        return rows
-          .logs()
-          .flatMap(({ number }) => [...rows.entries(number, 0, rows.size(number))])
-          .map(({ index, stem, payload }) => {
-            const { source, topic, attributes } = readHeader(new Reader(stem));
-            return {
-              index,
-              source,
-              topic,
-              attributes: Object.fromEntries(attributes),
-              payload: Buffer.from(payload ?? '').toString(),
-            };
-          })
-          .filter(({ source }) => source !== '$agent');
-      } finally {
-        rows.close();
-      }
-    },
+    stop: () => program.end('SIGTERM'),
+    said: program.said,
+    hears: program.hears,
+    run: (...args) => program.run([...own, ...args]),
+    read: reading,
+    entries: () =>
+      reading((rows) => rows.logs().flatMap(({ number }) => [...rows.entries(number, 0, rows.size(number))]))
+        .map(({ index, stem, payload }) => {
+          const { source, topic, attributes } = readHeader(new Reader(stem));
+          const text = Buffer.from(payload ?? '').toString();
+          return { index, source, topic, attributes: Object.fromEntries(attributes), payload: text };
+        })
+        .filter(({ source }) => source !== '$agent'),
     verify: () => {
-      execFileSync(process.execPath, [PROGRAM, ...own, '--set', `store.directory=${data}`, 'verify'], { encoding: 'utf8' });
+      program.run([...own, 'verify']);
     },
   };
 }

@@ -40,6 +40,8 @@ export interface ScriptedBroker {
 export const CONNACK_4 = Buffer.of(0x20, 2, 0, 0);
 export const CONNACK_5 = Buffer.of(0x20, 3, 0, 0, 0);
 export const PUBACK = 0x40;
+export const PUBREC = 0x50;
+export const PUBCOMP = 0x70;
 export const SUBSCRIBE = 0x82;
 export const PINGREQ = 0xc0;
 export const DISCONNECT = 0xe0;
