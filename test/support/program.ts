@@ -26,7 +26,7 @@ export function programOf(name: 'tallystick-agent' | 'tallystick-collector' | 't
   let said = '';
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     const ending = child;
-    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
+    if (ending?.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
     ending.kill(signal);
     await once(ending, 'exit');
     return ending.exitCode;
