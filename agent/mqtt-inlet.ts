@@ -17,6 +17,8 @@ export const RECEIVE_MAXIMUM = 1024;
 /** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
 const OWN_TOPICS = 'tallystick/v1/';
 
+/** Characters of a topic that are told where the message is refused. */
+const SHOWN_TOPIC = 200;
 /** First bytes of the acknowledgements of QoS 1 (PUBACK) and, should a broker send what was not asked for, QoS 2 (PUBREC). */
 const ACKNOWLEDGE = [0, 0x40, 0x50] as const;
 
@@ -97,9 +99,8 @@ export class MqttInlet implements PublishHandler {
   onOversizePublish(flags: number, start: Uint8Array, headBytes: number): void {
     const at = 2 + (((start[0] as number) << 8) | (start[1] as number)) + ((flags & 6) === 0 ? 0 : 2);
     const publish = decodePublish(flags, start.subarray(0, at), 4);
-    this.#options.onRefused(
-      `${publish.topic}: a message with ${headBytes} bytes of topic and properties, which nothing could hold`,
-    );
+    const topic = publish.topic.slice(0, SHOWN_TOPIC).toWellFormed();
+    this.#options.onRefused(`${topic}: a message with ${headBytes} bytes of topic and properties, which nothing could hold`);
     this.#take(publish, undefined);
   }
 

@@ -41,7 +41,6 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   const tell: Writer['tell'] = (topic, payload) => writer.tell(topic, payload);
   tell('start', { version, size: writer.log.size });
   tell('config', { sha256: options.configHash });
-  logger.info({ origin: writer.row.origin, size: writer.log.size }, 'started');
   const watch = (): void => {
     const step = clock.step();
     if (step !== undefined) tell('clock', { step_ms: step.byMs });
@@ -64,6 +63,7 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   const delivered = options.deliver().catch(onFatal);
   const { notifier } = options;
   notifier.ready();
+  logger.info({ origin: writer.row.origin, size: writer.log.size }, 'started');
   try {
     await Promise.race([
       fatal,

@@ -73,6 +73,7 @@ export function takeSigned(parts: Parts, { number: log }: LogRow, signed: Signed
 /** What we signed is kept whatever else there is, the largest sizes: until they are held again no fleet checkpoint is signed. */
 function keepLost({ store }: Parts, claims: readonly ClaimRow[], claim: ClaimRow): void {
   const lost = claims.filter(({ cosigned }) => cosigned === 1);
+  if (lost.some(({ size, root }) => size === claim.size && equal(root, claim.root))) return;
   const [smallest] = lost;
   if (smallest !== undefined && lost.length >= MAX_CLAIMS) {
     if (claim.size <= smallest.size) return;

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { EXIT, Failure } from './failure.ts';
@@ -47,6 +48,8 @@ export function checkPem(section: string, { ca, cert, key }: Credentials['tls'])
     throw new Failure(EXIT.config, `${section}: expected cert_file and key_file together, got one of them`);
   }
   try {
+    // OpenSSL passes over what is no certificate among those to trust.
+    if (ca !== undefined) new X509Certificate(ca);
     createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined || key === undefined ? {} : { cert, key }),

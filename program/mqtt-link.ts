@@ -70,6 +70,8 @@ export class MqttLink {
   readonly #stream: Duplex;
   readonly #end: Promise<void>;
   #reason: string | undefined;
+  /** Whether something better is known than that the connection broke. */
+  #isExplained = false;
   #error: unknown;
   #isReady = false;
   #hasConnack = false;
@@ -86,6 +88,8 @@ export class MqttLink {
     // Before the client's own, which says nothing of an error that has no code.
     this.#stream.on('error', (error) => {
       this.#reason ??= describe(error);
+      // Errors of the system have a code.
+      this.#isExplained ||= !('code' in error);
     });
     this.#client = new MqttClient(() => this.#stream, {
       protocolVersion: version,
@@ -109,6 +113,7 @@ export class MqttLink {
     });
     this.#client.on('disconnect', ({ reasonCode }) => {
       this.#reason ??= `the broker ended the connection with reason ${reasonCode ?? 0}`;
+      this.#isExplained = true;
     });
     this.#client.once('connect', (connack) => {
       this.#hasConnack = true;
@@ -124,10 +129,14 @@ export class MqttLink {
   async ended(): Promise<LinkEnd> {
     await this.#end;
     const wasHungUp = !this.#hasConnack && this.#reason === undefined;
-    const unacknowledged = `, and had not acknowledged ${this.#unacknowledged} messages`;
-    const closed = `the broker closed the connection${this.#unacknowledged === 0 ? '' : unacknowledged}`;
+    const reason = this.#reason ?? (wasHungUp ? 'the broker hung up on CONNECT' : 'the broker closed the connection');
+    // With MQTT 3.1.1 there is no other way to say it.
+    const lost =
+      this.#isLeaving || this.#isExplained || this.#unacknowledged === 0
+        ? ''
+        : `; ${this.#unacknowledged} messages were not acknowledged; if this repeats, the broker may allow fewer bytes a packet than ${PACKET_BYTES}`;
     return {
-      reason: this.#reason ?? (wasHungUp ? 'the broker hung up on CONNECT' : closed),
+      reason: `${reason}${lost}`,
       wasReady: this.#isReady,
       refusedVersion: this.#refusedVersion,
       wasHungUp,
@@ -200,11 +209,13 @@ export class MqttLink {
         Buffer.from(payload.buffer, payload.byteOffset, payload.length),
         { qos: 1, retain },
         (error) => {
+          const refusal = isRefusal(error) ? error.message : undefined;
+          // Any other error is that the connection ended.
+          if (error instanceof Error && refusal === undefined) return;
           this.#unacknowledged--;
-          if (!this.#client.connected) return;
           this.#flush();
           this.guard(() => {
-            this.#options.onAcknowledged(topic, isRefusal(error) ? error.message : undefined);
+            this.#options.onAcknowledged(topic, refusal);
           });
         },
       );
@@ -223,7 +234,7 @@ export class MqttLink {
   }
 }
 
-/** Any other error is that the connection ended. */
+/** Whether it is a reason code, MQTT 5 §3.4.2.1. */
 function isRefusal(error: Error | null | undefined): error is Error {
   return error !== undefined && error !== null && 'code' in error && typeof error.code === 'number';
 }

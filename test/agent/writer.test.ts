@@ -106,6 +106,18 @@ describe('is not opened', () => {
   });
 });
 
+test('is not opened where the seals seem gone and the database is not sound: the log is not given up', () => {
+  const device = newDevice();
+  device.with((writer) => writer.append(messages(50)), { entries: 10, bytes: 65_536 });
+  const [found] = device.select("SELECT rootpage FROM sqlite_schema WHERE name = 'seal'") as { rootpage: number }[];
+  const bytes = readFileSync(device.paths.store);
+  // The page's header says that it has no cells.
+  bytes.writeUInt16BE(0, ((found?.rootpage ?? 0) - 1) * 4096 + 3);
+  writeFileSync(device.paths.store, bytes);
+  expect(() => device.open()).toThrow(/expected a sound SQLite database, got a damaged one/);
+  expect(device.logs()).toHaveLength(1);
+});
+
 describe('after a commit that failed', () => {
   test('goes on with the next, and nothing of the one that failed is there', () => {
     const device = newDevice();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { retire } from '../../collector/enrol.ts';
 import { native } from '../../program/native.ts';
 import { signCheckpoint } from '../../tlog/checkpoint.ts';
 import { cosign } from '../../tlog/cosignature.ts';
@@ -179,6 +180,15 @@ describe('a collector that is behind what it signed', () => {
     expect(site.tick().fleetCheckpoint).toBeUndefined();
     expect(site.segment(PUMP, 3, 4)).toMatchObject({ codes: [], receipt: { size: 8 } });
     expect(site.parts.store.evidence.claims()).toEqual([]);
+    expect(site.tick().fleetCheckpoint).toBeDefined();
+  });
+
+  test('does not wait for a device that an operator retired', () => {
+    const { site, receipt } = behind();
+    site.segment(PUMP, 2, 3);
+    site.checkpoint(PUMP, receipt);
+    expect(site.tick().fleetCheckpoint).toBeUndefined();
+    retire(site.parts, PUMP.identity.name, 'its disk is gone too');
     expect(site.tick().fleetCheckpoint).toBeDefined();
   });
 

@@ -52,6 +52,13 @@ describe('early segments', () => {
     expect(receipt?.size).toBe(3);
   });
 
+  test('are held once, however often they come', () => {
+    const early = new EarlySegments(2);
+    for (let i = 0; i < 9; i++) early.hold(0, 5, new Uint8Array(1), NOW);
+    early.hold(0, 6, new Uint8Array(2), NOW);
+    expect([early.take(0, 9), early.take(0, 9), early.take(0, 9)].map((bytes) => bytes?.length)).toEqual([1, 2, undefined]);
+  });
+
   test('in memory there are at most 128, whatever is sent', () => {
     const early = new EarlySegments(64);
     for (let log = 0; log < 10; log++) for (let start = 0; start < 64; start++) early.hold(log, start, new Uint8Array(1), NOW);

@@ -85,6 +85,21 @@ describe('a checkpoint of the fleet log from elsewhere', () => {
     expect(site.tick().fleetCheckpoint).toBeDefined();
   });
 
+  test('the one of the largest size counts, in whatever order they come', () => {
+    const site = siteOf(PUMP);
+    site.segment(PUMP, 0, 1);
+    const before = site.restored();
+    const published = [1, 2].map((k) => {
+      before.segment(PUMP, k, k + 1);
+      return before.tick().fleetCheckpoint ?? new Uint8Array();
+    });
+    for (const note of published.toReversed()) expect(site.collector.observe(note)).toMatchObject([{ event: 'behind' }]);
+    site.segment(PUMP, 1, 2);
+    expect(site.tick().fleetCheckpoint).toBeUndefined();
+    site.segment(PUMP, 2, 3);
+    expect(site.tick().fleetCheckpoint).toEqual(published[1]);
+  });
+
   test('another root of a size that is held stops it for good', () => {
     const site = siteOf(PUMP);
     site.segment(PUMP, 0, 1);

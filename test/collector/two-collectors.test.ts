@@ -6,13 +6,16 @@ import { newSite, NOW, siteOf, type Site } from './site.ts';
 
 const EPOCHS = [['a', 'b'], ['c', 'd'], ['e'], ['f', 'g', 'h']];
 const PUMP = buildLog({ seed: 1, epochs: EPOCHS });
+const VALVE = buildLog({ seed: 2, device: 'valve-1', epochs: [['x']] });
 const TOKEN = random(7, 'token');
 
-/** Lets another collector work between what this one reads and what it writes, once. */
-function meanwhile(site: Site, work: () => void): void {
+/** Lets another collector work between what this one reads and what it writes, once: before the commit of this number. */
+function meanwhile(site: Site, work: () => void, commit = 0): void {
   const { store } = site.parts;
   const transaction = store.transaction.bind(store);
+  let left = commit;
   store.transaction = (inner) => {
+    if (left-- > 0) return transaction(inner);
     store.transaction = transaction;
     work();
     return transaction(inner);
@@ -134,5 +137,17 @@ describe('two collectors on one store', () => {
     two.segment(PUMP, 2, 3);
     meanwhile(one, () => void two.tick());
     expect(one.tick().fleetCheckpoint).toBeUndefined();
+    // Between the leaves that one takes into the tree and the checkpoint that it signs over them, the other goes further.
+    two.segment(PUMP, 3, 4);
+    const further = (): void => {
+      two.hello(PUMP);
+      approve(two.parts, VALVE.identity.name, NOW);
+      two.tick();
+    };
+    two.hello(VALVE);
+    meanwhile(one, further, 2);
+    expect(one.collector.tick(NOW).fleetCheckpoint).toBeUndefined();
+    expect(one.faults()).toEqual([]);
+    expect(one.parts.store.fleet.row()).toMatchObject({ size: 6, signed: 6 });
   });
 });

@@ -7,7 +7,7 @@ import { onTestFinished, vi } from 'vitest';
 import type { LogRow } from '../../collector/row.ts';
 import { Store } from '../../collector/store.ts';
 import { FLEET, type AgentProcess } from './agent-process.ts';
-import { programOf } from './program.ts';
+import { programOf, type Program } from './program.ts';
 
 const WAIT = { timeout: 120_000, interval: 50 };
 
@@ -29,6 +29,8 @@ export interface CollectorProcess {
   /** `[uplink]` of an agent, but for the broker: this collector's keys. */
   readonly keys: Readonly<Record<string, string>>;
   start(settings: Readonly<Record<string, string>>): Promise<void>;
+  /** Another process of it, on the same store. */
+  another(): Pick<CollectorProcess, 'start' | 'kill' | 'said' | 'hears'>;
   kill(): Promise<void>;
   stop(): Promise<number | null>;
   said(): string;
@@ -86,14 +88,9 @@ export function newCollector(): CollectorProcess {
     data,
     trust: trustFile,
     keys: { 'uplink.fleet_key': key('fleet'), 'uplink.collector_key': key('collector') },
-    start: (settings) =>
-      program.start([...own, ...Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]), 'run']),
-    kill: async () => {
-      await program.end('SIGKILL');
-    },
+    ...serviceOf(program, own),
+    another: () => serviceOf(programOf('tallystick-collector'), own),
     stop: () => program.end('SIGTERM'),
-    said: program.said,
-    hears: program.hears,
     run,
     token: () => toFile(run('token', 'create')),
     password: (device) => toFile(run('devices', 'password', device)),
@@ -136,6 +133,20 @@ export function newCollector(): CollectorProcess {
         throw new Error(`expected the timeline to list ${recorded.length} entries, each once, got ${listed.length}`);
       }
     },
+  };
+}
+
+function serviceOf(program: Program, own: readonly string[]): Pick<CollectorProcess, 'start' | 'kill' | 'said' | 'hears'> {
+  return {
+    start: (settings) => {
+      const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+      return program.start([...own, ...set, 'run']);
+    },
+    kill: async () => {
+      await program.end('SIGKILL');
+    },
+    said: program.said,
+    hears: program.hears,
   };
 }
 

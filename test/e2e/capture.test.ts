@@ -1,0 +1,231 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ask } from '../agent/http-client.ts';
+import { seeded } from '../agent/seeded.ts';
+import { newAgent, type AgentProcess, type Entry } from '../support/agent-process.ts';
+import { startBroker, type Broker } from '../support/broker.ts';
+import { packets, Publisher } from '../support/mqtt-wire.ts';
+
+// The shipped agent in its own process and a real broker in its own; between them a proxy that sees what was acknowledged.
+
+const SEED = 20_261_123;
+const MESSAGES = 6000;
+const KILLS = 5;
+const TIMEOUT = 120_000;
+const WAIT = { timeout: TIMEOUT, interval: 20 };
+
+interface Proxy {
+  readonly url: string;
+  /** Numbers of the messages whose PUBACK the agent has sent, in this or any process. */
+  readonly acknowledged: ReadonlySet<number>;
+  /** Number of PUBLISH packets that went to the agent. */
+  readonly delivered: number;
+  /** Called for each PUBLISH to the agent and each PUBACK of it, before it goes on. */
+  onPacket: () => void;
+}
+
+/** Payloads are numbers; the broker speaks whatever version the agent asked for. */
+async function startProxy({ port }: Broker): Promise<Proxy> {
+  const acknowledged = new Set<number>();
+  const proxy = { url: '', acknowledged, delivered: 0, onPacket: (): void => undefined };
+  const sockets = new Set<Socket>();
+  const server = createServer((agent) => {
+    const broker = connect({ port, host: '127.0.0.1', noDelay: true });
+    const numbers = new Map<number, number>();
+    let version = 0;
+    const forward = (from: Socket, to: Socket, onPacket: (first: number, body: Uint8Array) => void): void => {
+      sockets.add(from);
+      let rest: Uint8Array = new Uint8Array();
+      from.on('data', (chunk: Uint8Array) => {
+        rest = packets(Buffer.concat([rest, chunk]), onPacket);
+        to.write(chunk);
+      });
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        sockets.delete(from);
+        // Not destroy: with something unread that resets the connection, and what was passed on last is lost with it.
+        to.end();
+      });
+    };
+    forward(broker, agent, (first, body) => {
+      if (first >> 4 !== 3) return;
+      const at = 2 + (((body[0] ?? 0) << 8) | (body[1] ?? 0));
+      const id = ((body[at] ?? 0) << 8) | (body[at + 1] ?? 0);
+      const payload = body.subarray(at + 2 + (version === 5 ? 1 + (body[at + 2] ?? 0) : 0));
+      numbers.set(id, Number(Buffer.from(payload).toString()));
+      proxy.delivered++;
+      proxy.onPacket();
+    });
+    forward(agent, broker, (first, body) => {
+      if (first === 0x10) version = body[6] ?? 0;
+      if (first !== 0x40) return;
+      const number = numbers.get(((body[0] ?? 0) << 8) | (body[1] ?? 0));
+      if (number !== undefined) acknowledged.add(number);
+      proxy.onPacket();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  proxy.url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return proxy;
+}
+
+/** Resolves in the moment in which `isReached` becomes true, within the proxy's handling of a packet, with what `act` returns. */
+function inTheMoment<T>(proxy: Proxy, isReached: () => boolean, act: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    proxy.onPacket = () => {
+      if (!isReached()) return;
+      proxy.onPacket = () => undefined;
+      act().then(resolve, reject);
+    };
+  });
+}
+
+function numbersOf(entries: readonly Entry[]): Map<number, Entry[]> {
+  const found = new Map<number, Entry[]>();
+  for (const entry of entries) {
+    const number = Number(entry.payload);
+    found.set(number, [...(found.get(number) ?? []), entry]);
+  }
+  return found;
+}
+
+function expectAcknowledgedIsRecorded(agent: AgentProcess, { acknowledged }: Proxy): void {
+  const recorded = numbersOf(agent.entries());
+  expect([...acknowledged].filter((number) => !recorded.has(number))).toEqual([]);
+}
+
+async function subscribed(agent: AgentProcess, settings: Record<string, string>): Promise<void> {
+  await agent.start(settings);
+  await vi.waitFor(() => expect(agent.said()).toContain('mqtt: listening'), WAIT);
+}
+
+const ALL = Array.from({ length: MESSAGES }, (_, i) => i);
+
+describe('MQTT', () => {
+  test(
+    `the agent is killed ${KILLS} times: what it acknowledged is in its log, nothing is missing, and what is there twice says so (seed ${SEED})`,
+    { timeout: TIMEOUT },
+    async () => {
+      const random = seeded(SEED);
+      const broker = await startBroker(['max_queued_messages 0']);
+      const proxy = await startProxy(broker);
+      const agent = newAgent();
+      const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
+      await subscribed(agent, settings);
+      const publisher = await Publisher.connect(broker.port);
+      const publishing = publisher.publish(ALL.map((number) => ({ topic: `plant/${number % 7}`, payload: String(number) })));
+      const moments = Array.from({ length: KILLS }, () => random(MESSAGES - 200)).sort((a, b) => a - b);
+      for (const moment of moments) {
+        // After so many acknowledgements, or as soon as some messages more were handed to it.
+        const after = proxy.delivered + random(400);
+        const isByMessages = random(2) === 0;
+        const isReached = (): boolean => proxy.acknowledged.size >= moment && (!isByMessages || proxy.delivered >= after);
+        await inTheMoment(proxy, isReached, () => agent.kill());
+        expectAcknowledgedIsRecorded(agent, proxy);
+        await agent.start(settings);
+      }
+      await publishing;
+      publisher.close();
+      await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
+      expect(await agent.stop()).toBe(0);
+      const recorded = numbersOf(agent.entries());
+      expect(ALL.filter((number) => !recorded.has(number))).toEqual([]);
+      expect(recorded.size).toBe(MESSAGES);
+      const again = [...recorded.values()].flatMap(([, ...others]) => others);
+      expect(again.filter(({ attributes }) => attributes['mqtt.dup'] !== '1')).toEqual([]);
+      agent.verify();
+    },
+  );
+
+  test('the agent is stopped under load: each message is in its log exactly once', { timeout: TIMEOUT }, async () => {
+    const broker = await startBroker(['max_queued_messages 0']);
+    const proxy = await startProxy(broker);
+    const agent = newAgent();
+    const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
+    await subscribed(agent, settings);
+    const publisher = await Publisher.connect(broker.port);
+    const publishing = publisher.publish(ALL.map((number) => ({ topic: 'plant', payload: String(number) })));
+    for (const moment of [500, 2500]) {
+      expect(
+        await inTheMoment(
+          proxy,
+          () => proxy.acknowledged.size >= moment,
+          () => agent.stop(),
+        ),
+      ).toBe(0);
+      // All that it heard was sealed, and none of it comes again.
+      expect(numbersOf(agent.entries()).size).toBe(proxy.acknowledged.size);
+      await agent.start(settings);
+    }
+    await publishing;
+    publisher.close();
+    await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
+    expect(await agent.stop()).toBe(0);
+    expect(
+      agent
+        .entries()
+        .map(({ payload }) => Number(payload))
+        .sort((a, b) => a - b),
+    ).toEqual(ALL);
+    agent.verify();
+  });
+
+  test('the broker is killed and comes back: the agent subscribes again, and hears', { timeout: TIMEOUT }, async () => {
+    const broker = await startBroker();
+    const agent = newAgent();
+    await subscribed(agent, { 'mqtt.url': broker.url });
+    for (let round = 1; round <= 2; round++) {
+      await broker.kill();
+      await broker.start();
+      await vi.waitFor(() => expect(agent.said().split('mqtt: listening').length - 1).toBe(round + 1), WAIT);
+      const publisher = await Publisher.connect(broker.port);
+      await publisher.publish([{ topic: 'plant', payload: String(round) }]);
+      publisher.close();
+      await vi.waitFor(() => expect(agent.entries().map(({ payload }) => payload)).toContain(String(round)), WAIT);
+    }
+    expect(await agent.stop()).toBe(0);
+  });
+});
+
+describe('HTTP', () => {
+  test(
+    `the agent is killed three times: what it answered 201 to is in its log where it said (seed ${SEED})`,
+    { timeout: TIMEOUT },
+    async () => {
+      const random = seeded(SEED);
+      const agent = newAgent();
+      await agent.start();
+      const places = new Map<number, string>();
+      let number = 0;
+      const post = async (): Promise<void> => {
+        const payload = `message ${number++}`;
+        const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant', body: payload }).catch(
+          () => undefined,
+        );
+        if (answer?.status === 201) places.set(Number(answer.json['first']), payload);
+      };
+      for (let kill = 0; kill < 3; kill++) {
+        const enough = places.size + 20 + random(100);
+        let isKilled = false;
+        const producers = Array.from({ length: 8 }, async () => {
+          while (!isKilled) await post();
+        });
+        while (places.size < enough) await post();
+        await agent.kill();
+        isKilled = true;
+        await Promise.all(producers);
+        const recorded = new Map(agent.entries().map(({ index, payload }) => [index, payload]));
+        for (const [index, payload] of places) expect([index, recorded.get(index)]).toEqual([index, payload]);
+        await agent.start();
+      }
+      expect(await agent.stop()).toBe(0);
+      agent.verify();
+    },
+  );
+});
