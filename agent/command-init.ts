@@ -11,12 +11,16 @@ import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
 import { Writer } from './writer.ts';
 
+/** As in systemd/tallystick-agent.service. */
+const SERVICE_USER = 'tallystick';
+
 /** Makes configuration, store and keys. Nothing that is there already is changed. */
 export function init(options: { fleet: string; device: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const text = renderDefaultConfig({ ...sources.flags, 'device.fleet': options.fleet, 'device.name': options.device });
-  const owner = ownerFor(options.user, uid, (told) => terminal.stderr.write(`tallystick-agent: ${told}\n`));
+  const asking = { user: options.user, service: SERVICE_USER, uid };
+  const owner = ownerFor(asking, (told) => terminal.stderr.write(`tallystick-agent: ${told}\n`));
   const isWritten = writeConfig(sources.path, text);
   const { device, store } = loadAgentConfig(sources).values;
   if (device.fleet !== options.fleet || device.name !== options.device) {

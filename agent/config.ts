@@ -2,7 +2,18 @@ import * as v from 'valibot';
 import { BROKER_URL, isBrokerUrl } from '../program/broker-socket.ts';
 import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
-import { integer, list, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
+import {
+  integer,
+  list,
+  oneOf,
+  optionalFile,
+  optionalPath,
+  path,
+  renderSettings,
+  required,
+  setting,
+  text,
+} from '../program/setting.ts';
 import type { Value } from '../program/setting.ts';
 import { isTopicFilter } from '../program/topic-filter.ts';
 import { EXIT, Failure } from '../program/failure.ts';
@@ -92,10 +103,10 @@ const SETTINGS = v.strictObject({
       'The broker takes us for lost after one and a half times as many seconds without a word.',
     ),
     username: setting(ANY, '', 'User at the broker; "" for none.'),
-    password_file: setting(optionalPath(), '', 'File with the password; an end of line after it is left out.'),
-    ca_file: setting(optionalPath(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
-    cert_file: setting(optionalPath(), '', 'Certificate (PEM) that we show to the broker.'),
-    key_file: setting(optionalPath(), '', 'Its private key (PEM).'),
+    password_file: setting(optionalFile(), '', 'File with the password; an end of line after it is left out.'),
+    ca_file: setting(optionalFile(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
+    cert_file: setting(optionalFile(), '', 'Certificate (PEM) that we show to the broker.'),
+    key_file: setting(optionalFile(), '', 'Its private key (PEM).'),
   }),
   http: v.strictObject({
     source: setting(SOURCE, 'http', 'Name of this source in the entries.'),
@@ -108,12 +119,12 @@ const SETTINGS = v.strictObject({
     url: setting(URL_OF_BROKER, '', 'The broker on the way to the collector; with "" nothing is delivered.'),
     fleet_key: setting(FLEET_KEY, '', 'Public key of the fleet, as tallystick-collector init printed it.'),
     collector_key: setting(COLLECTOR_KEY, '', 'Public key of the collector: no receipt counts but its own.'),
-    token_file: setting(optionalPath(), '', 'File with a join token, which admits this device without an operator.'),
+    token_file: setting(optionalFile(), '', 'File with a join token, which admits this device without an operator.'),
     username: setting(ANY, '', 'User at the broker; "" for none.'),
-    password_file: setting(optionalPath(), '', 'File with the password; an end of line after it is left out.'),
-    ca_file: setting(optionalPath(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
-    cert_file: setting(optionalPath(), '', 'Certificate (PEM) that we show to the broker.'),
-    key_file: setting(optionalPath(), '', 'Its private key (PEM).'),
+    password_file: setting(optionalFile(), '', 'File with the password; an end of line after it is left out.'),
+    ca_file: setting(optionalFile(), '', 'Certificates (PEM) that the broker\'s is checked with; "" for those of the system.'),
+    cert_file: setting(optionalFile(), '', 'Certificate (PEM) that we show to the broker.'),
+    key_file: setting(optionalFile(), '', 'Its private key (PEM).'),
     keep_alive_s: setting(
       integer(1, 3600),
       30,
@@ -144,7 +155,8 @@ const SETTINGS = v.strictObject({
 export type AgentConfig = Values<typeof SETTINGS>;
 
 const PREAMBLE = `Configuration of tallystick-agent. A line that begins with "#" and no space shows a default.
-Stronger than this file, in this order: conf.d/*.toml next to it, the environment (TALLYSTICK_SEAL__INTERVAL_S=30), flags.
+Stronger than this file, in this order: agent.conf.d/*.toml next to it, the environment (TALLYSTICK_SEAL__INTERVAL_S=30), flags.
+A file may be named "$CREDENTIALS_DIRECTORY/<name>": a secret that systemd hands to the service (LoadCredential= in its unit).
 "tallystick-agent config check" tries it out, "tallystick-agent config show --effective" says what came from where.`;
 
 /** Throws `Failure` (exit 78) with one line on what is wrong and where. */

@@ -9,12 +9,16 @@ import { keyPaths, loadConfig, storePath, type Context } from './context.ts';
 import { init } from './init.ts';
 import { trustLines } from './keys.ts';
 
+/** As in systemd/tallystick-collector.service. */
+const SERVICE_USER = 'tallystick-collector';
+
 /** Makes configuration, keys and store. Nothing that is there already is changed. */
 export function initCollector(options: { fleet: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const given = { 'collector.fleet': options.fleet };
-  const owner = ownerFor(options.user, uid, (text) => terminal.stderr.write(`tallystick-collector: ${text}\n`));
+  const asking = { user: options.user, service: SERVICE_USER, uid };
+  const owner = ownerFor(asking, (text) => terminal.stderr.write(`tallystick-collector: ${text}\n`));
   const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
   const { values } = loadCollectorConfig({ ...sources, flags: { ...sources.flags, ...given } });
   const [store, keys] = [storePath(values), keyPaths(values)];

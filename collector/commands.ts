@@ -52,7 +52,7 @@ export function collectorProgram(context: Context): Command {
 
   withFleet(program.command('init'))
     .description('make keys, store and configuration; print the lines of a trust file')
-    .option('--user <name>', 'who gets the files; by default the user "tallystick" if root runs this')
+    .option('--user <name>', 'who gets the files; by default the user "tallystick-collector" if root runs this')
     .action(withContext(initCollector));
 
   const devices = program.command('devices').description('who is admitted, who waits');

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { BROKER_URL, isBrokerUrl } from '../program/broker-socket.ts';
 import { loadConfig } from '../program/config-file.ts';
 import type { Config, Sources, Values } from '../program/config-file.ts';
-import { integer, oneOf, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
+import { integer, oneOf, optionalFile, optionalPath, path, renderSettings, required, setting, text } from '../program/setting.ts';
 import type { Value } from '../program/setting.ts';
 import { TlogError } from '../tlog/error.ts';
 import { checkFleet } from '../tlog/origin.ts';
@@ -21,7 +21,7 @@ const SETTINGS = v.strictObject({
     fleet: required(FLEET, 'The fleet: the first part of the names of its logs and keys.'),
   }),
   store: v.strictObject({
-    directory: setting(path(), '/var/lib/tallystick/collector', 'Folder of the store; it belongs to the service alone.'),
+    directory: setting(path(), '/var/lib/tallystick-collector', 'Folder of the store; it belongs to the service alone.'),
   }),
   keys: v.strictObject({
     fleet_file: setting(optionalPath(), '', 'File of the key that admits devices. "": keys/fleet.key in store.directory.'),
@@ -52,10 +52,10 @@ const SETTINGS = v.strictObject({
   mqtt: v.strictObject({
     url: setting(URL_OR_NONE, '', 'The broker that the agents publish to. "": none, see [broker].'),
     username: setting(ANY, '', 'User at the broker; "": none.'),
-    password_file: setting(optionalPath(), '', 'File of the password; "": none.'),
-    ca_file: setting(optionalPath(), '', 'PEM certificates that the broker must be vouched for by; "": those of the system.'),
-    cert_file: setting(optionalPath(), '', 'PEM certificate to show to the broker; "": none.'),
-    key_file: setting(optionalPath(), '', 'PEM private key of that certificate.'),
+    password_file: setting(optionalFile(), '', 'File of the password; "": none.'),
+    ca_file: setting(optionalFile(), '', 'PEM certificates that the broker must be vouched for by; "": those of the system.'),
+    cert_file: setting(optionalFile(), '', 'PEM certificate to show to the broker; "": none.'),
+    key_file: setting(optionalFile(), '', 'PEM private key of that certificate.'),
     keep_alive_s: setting(integer(1, 65_535), 30, 'The broker hears of us at least every so many seconds.'),
     shared_group: setting(
       GROUP_OR_NONE,
@@ -67,8 +67,8 @@ const SETTINGS = v.strictObject({
     enabled: setting(flag(), false, 'Be the broker: for a site that has none.'),
     host: setting(HOST, '127.0.0.1', 'Address to listen on.'),
     port: setting(integer(0, 65_535), 1883, 'Port to listen on; 0: one that is free.'),
-    cert_file: setting(optionalPath(), '', 'PEM certificate; with it only TLS is spoken. "": none.'),
-    key_file: setting(optionalPath(), '', 'PEM private key of that certificate.'),
+    cert_file: setting(optionalFile(), '', 'PEM certificate; with it only TLS is spoken. "": none.'),
+    key_file: setting(optionalFile(), '', 'PEM private key of that certificate.'),
   }),
   log: v.strictObject({
     level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'What is written to standard error.'),
@@ -79,7 +79,8 @@ const SETTINGS = v.strictObject({
 export type CollectorConfig = Values<typeof SETTINGS>;
 
 const PREAMBLE = `Configuration of tallystick-collector. A line that begins with "#" and no space shows a default.
-Stronger than this file, in this order: conf.d/*.toml next to it, the environment (TALLYSTICK_TIMELINE__HEARTBEAT_S=60), flags.
+Stronger than this file, in this order: collector.conf.d/*.toml next to it, the environment (TALLYSTICK_TIMELINE__HEARTBEAT_S=60), flags.
+A file may be named "$CREDENTIALS_DIRECTORY/<name>": a secret that systemd hands to the service (LoadCredential= in its unit).
 "tallystick-collector config check" tries it out, "tallystick-collector config show --effective" says what came from where.`;
 
 /** Throws `Failure` (exit 78) with one line on what is wrong and where. */

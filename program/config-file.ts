@@ -1,19 +1,22 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { EXIT, Failure } from './failure.ts';
 import { nearest } from './nearest.ts';
-import { expected, fromWord } from './setting.ts';
+import { expected, fileOf, fromWord } from './setting.ts';
 import type { Settings, Value } from './setting.ts';
 import { isTable, locate, parseToml } from './toml.ts';
 import type { Table } from './toml.ts';
 
 const ENVIRONMENT = 'TALLYSTICK_';
 
-/** Where a program's configuration comes from, the weakest first: defaults of the table, `path`, `conf.d/*.toml` next to it, `env`, `flags`. */
+/** Where a program's configuration comes from, the weakest first: defaults of the table, `path`, `<name>.conf.d/*.toml` next to it, `env`, `flags`. */
 export interface Sources {
   readonly path: string;
-  /** `TALLYSTICK_SEAL__INTERVAL_S=30` sets `seal.interval_s`; any other name that begins like this is an unknown key. */
+  /**
+   * `TALLYSTICK_SEAL__INTERVAL_S=30` sets `seal.interval_s`; any other name that begins like this is an unknown key.
+   * `CREDENTIALS_DIRECTORY` comes from systemd and stands for itself in the names of files.
+   */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** By dotted key: `{ 'seal.interval_s': '30' }`. */
   readonly flags: Readonly<Record<string, string>>;
@@ -63,6 +66,7 @@ export function loadConfig<S extends Settings>(settings: S, sources: Sources): C
   // Every section is there even if nobody names it, so that its defaults apply.
   const merged: Table = Object.fromEntries(Object.keys(settings.entries).map((section) => [section, {}]));
   for (const { table } of layers) merge(merged, table);
+  putCredentials(settings, merged, sources.env['CREDENTIALS_DIRECTORY']);
   const result = v.safeParse(settings, merged);
   if (!result.success) throw refuse(settings, layers, merged, result.issues);
   const values = result.output;
@@ -76,9 +80,12 @@ export function loadConfig<S extends Settings>(settings: S, sources: Sources): C
   };
 }
 
-/** The files `conf.d/*.toml` next to the main one, in the order of their names: later ones win. */
+/**
+ * The files `agent.conf.d/*.toml` next to `agent.toml`, in the order of their names: later ones win. Each program has a folder of its
+ * own: what one of them knows is an unknown key to the other.
+ */
 function dropIns(path: string): string[] {
-  const folder = join(dirname(path), 'conf.d');
+  const folder = `${path.replace(/\.toml$/, '')}.conf.d`;
   try {
     const names = readdirSync(folder).filter((name) => name.endsWith('.toml') && !name.startsWith('.'));
     return names.sort().map((name) => join(folder, name));
@@ -123,6 +130,17 @@ function merge(into: Table, from: Table): void {
     const held = Object.hasOwn(into, key) ? into[key] : undefined;
     if (isTable(held) && isTable(value)) merge(held, value);
     else into[key] = isTable(value) ? structuredClone(value) : value;
+  }
+}
+
+function putCredentials(settings: Settings, merged: Table, folder: string | undefined): void {
+  for (const [name, { entries }] of Object.entries(settings.entries)) {
+    const section = merged[name];
+    if (!isTable(section)) continue;
+    for (const [key, check] of Object.entries(entries)) {
+      const value = Object.hasOwn(section, key) ? section[key] : undefined;
+      if (value !== undefined) section[key] = fileOf(check, value, folder);
+    }
   }
 }
 

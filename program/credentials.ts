@@ -38,7 +38,8 @@ export function readFile(key: string, path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new Failure(EXIT.config, `${key}: expected a readable file, got ${got} for ${path}`, { cause: error });
+    const hint = path.startsWith('$') ? { hint: 'only the service has it, from LoadCredential= in its unit' } : {};
+    throw new Failure(EXIT.config, `${key}: expected a readable file, got ${got} for ${path}`, { cause: error, ...hint });
   }
 }
 

@@ -4,27 +4,34 @@ import { dirname, join } from 'node:path';
 import { createFileDurably } from './durable-file.ts';
 import { EXIT, Failure } from './failure.ts';
 
-/** Who runs the services. */
-const SERVICE_USER = 'tallystick';
-
 /** Whom the files of a service belong to. */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
 
+/** Who asks for an owner. */
+export interface Asking {
+  /** That was asked for. */
+  readonly user: string | undefined;
+  /** The user that the unit of the service names. */
+  readonly service: string;
+  /** Who runs the command. */
+  readonly uid: number | undefined;
+}
+
 /**
  * Who gets what `init` makes: the user that was asked for, else if root runs it the service's, who must be able to read it. Undefined:
  * whoever runs it. `tell` hears why root keeps the files.
  */
-export function ownerFor(user: string | undefined, uid: number | undefined, tell: (text: string) => void): Owner | undefined {
+export function ownerFor({ user, service, uid }: Asking, tell: (text: string) => void): Owner | undefined {
   if (user !== undefined) return findOwner(user);
   if (uid !== 0) return undefined;
   try {
-    return findOwner(SERVICE_USER);
+    return findOwner(service);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    tell(`there is no user "${SERVICE_USER}", so the files stay with root`);
+    tell(`there is no user "${service}", so the files stay with root`);
     return undefined;
   }
 }

@@ -5,6 +5,9 @@ import { EXIT, Failure } from './failure.ts';
 /** What a setting holds: nothing that needs more than one line of a file, or more than a word of the environment. */
 export type Value = string | number | boolean | readonly string[];
 
+const CREDENTIAL = /^\$CREDENTIALS_DIRECTORY\/(?<name>[^/\0]+)$/;
+const FILE_OR_NONE = 'an absolute path, $CREDENTIALS_DIRECTORY/<name>, or ""';
+
 type Check<T extends Value> = v.GenericSchema<T>;
 
 /** Sections of settings, as `[section]` and `key = value` in the file: the one table that is checked, documented and rendered. */
@@ -13,12 +16,12 @@ export type Settings = v.StrictObjectSchema<Sections, undefined>;
 
 /** A setting that every machine must give. `doc` says what it does and in which unit. */
 export function required<T extends Value>(check: Check<T>, doc: string): v.GenericSchema<T> {
-  return v.pipe(check, v.description(doc), v.metadata({ expected: expected(check) }));
+  return v.pipe(check, v.description(doc), v.metadata(v.getMetadata(check)));
 }
 
 /** A setting with the default of all machines, written here and nowhere else. */
 export function setting<T extends Value>(check: Check<T>, value: T, doc: string): v.OptionalSchema<v.GenericSchema<T>, T> {
-  return v.pipe(v.optional(check, value), v.description(doc), v.metadata({ expected: expected(check) }));
+  return v.pipe(v.optional(check, value), v.description(doc), v.metadata(v.getMetadata(check)));
 }
 
 /** Integers as they are written in TOML, both ends included. */
@@ -52,6 +55,25 @@ export function path(): Check<string> {
 /** A {@link path}, or nothing. */
 export function optionalPath(): Check<string> {
   return text((word) => word === '' || (word.startsWith('/') && !word.includes('\0')), 'an absolute path, or ""');
+}
+
+/**
+ * A file that is read at the start, or nothing. `$CREDENTIALS_DIRECTORY/<name>` is what systemd hands to the service alone
+ * (`LoadCredential=` in its unit): see {@link fileOf}.
+ */
+export function optionalFile(): Check<string> {
+  const isFile = (word: string): boolean => CREDENTIAL.test(word) || v.is(optionalPath(), word);
+  return v.pipe(text(isFile, FILE_OR_NONE), v.metadata({ expected: FILE_OR_NONE, mayBeCredential: true }));
+}
+
+/**
+ * The value with the folder of the credentials in it. Without a folder it stays as it is: outside of the service nobody gets them,
+ * and most commands read none.
+ */
+export function fileOf<T>(check: v.GenericSchema, value: T, folder: string | undefined): T | string {
+  if (folder === undefined || typeof value !== 'string' || v.getMetadata(check)['mayBeCredential'] !== true) return value;
+  const name = CREDENTIAL.exec(value)?.groups?.['name'];
+  return name === undefined ? value : `${folder}/${name}`;
 }
 
 /** What a check accepts, in words; a section accepts a table. */

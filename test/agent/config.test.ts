@@ -131,7 +131,7 @@ test.each([
   ['mqtt.filters', '[]', FILTERS],
   ['mqtt.source', '$agent', '1 to 64 bytes that do not begin with "$"'],
   ['mqtt.source', '', '1 to 64 bytes that do not begin with "$"'],
-  ['mqtt.password_file', 'password', 'an absolute path, or ""'],
+  ['mqtt.password_file', 'password', 'an absolute path, $CREDENTIALS_DIRECTORY/<name>, or ""'],
   ['http.socket_mode', '660', 'a mode such as "0660"'],
   ['http.tcp_port', '65536', 'an integer from 0 to 65535'],
   ['http.max_body_bytes', '1023', 'an integer from 1024 to 1073741824'],

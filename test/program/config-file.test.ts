@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../program/config-file.ts';
 import type { Sources } from '../../program/config-file.ts';
 import { Failure } from '../../program/failure.ts';
-import { integer, oneOf, required, setting, text } from '../../program/setting.ts';
+import { integer, oneOf, optionalFile, required, setting, text } from '../../program/setting.ts';
 
 const settings = v.strictObject({
   device: v.strictObject({
@@ -19,6 +19,9 @@ const settings = v.strictObject({
     interval_s: setting(integer(1, 3600), 60, 'Seconds.'),
     max_entries: setting(integer(1, 1024), 1024, 'Entries.'),
     when: setting(oneOf('early', 'late'), 'late', 'When.'),
+  }),
+  uplink: v.strictObject({
+    key_file: setting(optionalFile(), '', 'Key.'),
   }),
 });
 
@@ -34,9 +37,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function dropIn(name: string, toml: string): string {
-  mkdirSync(join(folder, 'conf.d'), { recursive: true });
-  writeFileSync(join(folder, 'conf.d', name), toml);
-  return join(folder, 'conf.d', name);
+  mkdirSync(join(folder, 'agent.conf.d'), { recursive: true });
+  writeFileSync(join(folder, 'agent.conf.d', name), toml);
+  return join(folder, 'agent.conf.d', name);
 }
 
 function load(sources: Partial<Sources> = {}) {
@@ -57,12 +60,17 @@ function refusal(sources: Partial<Sources> = {}): string {
 
 test('defaults hold where nothing is said', () => {
   const { values, effective } = load();
-  expect(values).toEqual({ device: { name: 'pump-7' }, seal: { interval_s: 60, max_entries: 1024, when: 'late' } });
+  expect(values).toEqual({
+    device: { name: 'pump-7' },
+    seal: { interval_s: 60, max_entries: 1024, when: 'late' },
+    uplink: { key_file: '' },
+  });
   expect(effective()).toEqual([
     { key: 'device.name', value: 'pump-7', origin: `${path}:2:1` },
     { key: 'seal.interval_s', value: 60, origin: 'default' },
     { key: 'seal.max_entries', value: 1024, origin: 'default' },
     { key: 'seal.when', value: 'late', origin: 'default' },
+    { key: 'uplink.key_file', value: '', origin: 'default' },
   ]);
 });
 
@@ -87,7 +95,7 @@ test('each layer is stronger than the one before, key by key', () => {
   expect(seen).toEqual([
     [60, 'default'],
     [1, '/agent.toml:5:1'],
-    [3, '/conf.d/20-b.toml:1:1'],
+    [3, '/agent.conf.d/20-b.toml:1:1'],
     [4, 'environment TALLYSTICK_SEAL__INTERVAL_S'],
     [5, 'flag seal.interval_s'],
   ]);
@@ -148,13 +156,13 @@ test('a required setting that nobody gives is told at its section, or else at th
   writeFileSync(path, '');
   expect(refusal()).toBe('/agent.toml: device.name: expected a name, got nothing');
   dropIn('a.toml', '# about\n[device]');
-  expect(refusal()).toBe('/conf.d/a.toml:2:1: device.name: expected a name, got nothing');
+  expect(refusal()).toBe('/agent.conf.d/a.toml:2:1: device.name: expected a name, got nothing');
 });
 
 test('an error is told where the strongest layer made it', () => {
   dropIn('a.toml', '# about\nseal.when = "late"\n');
   dropIn('b.toml', '\n\nseal.when = "x"\n');
-  expect(refusal()).toBe('/conf.d/b.toml:3:1: seal.when: expected "early" or "late", got "x"');
+  expect(refusal()).toBe('/agent.conf.d/b.toml:3:1: seal.when: expected "early" or "late", got "x"');
 });
 
 test.each([
@@ -190,8 +198,8 @@ test.each([
   ['is not there', () => rmSync(path), '/agent.toml: expected a readable configuration file, got ENOENT'],
   [
     'is a folder',
-    () => mkdirSync(join(folder, 'conf.d', 'x.toml'), { recursive: true }),
-    '/conf.d/x.toml: expected a readable configuration file, got EISDIR',
+    () => mkdirSync(join(folder, 'agent.conf.d', 'x.toml'), { recursive: true }),
+    '/agent.conf.d/x.toml: expected a readable configuration file, got EISDIR',
   ],
   [
     'is not UTF-8',
@@ -199,9 +207,9 @@ test.each([
     '/agent.toml: expected a readable configuration file, got bytes that are not UTF-8',
   ],
   [
-    'stands in a conf.d that is a file',
-    () => writeFileSync(join(folder, 'conf.d'), ''),
-    '/conf.d: expected a readable folder, got ENOTDIR',
+    'stands in an agent.conf.d that is a file',
+    () => writeFileSync(join(folder, 'agent.conf.d'), ''),
+    '/agent.conf.d: expected a readable folder, got ENOTDIR',
   ],
 ])('a file that %s', (_name, prepare, message) => {
   prepare();
@@ -210,4 +218,36 @@ test.each([
 
 test('a long value is cut in the message', () => {
   expect(refusal({ flags: { 'seal.when': 'x'.repeat(1000) } })).toHaveLength(140);
+});
+
+test('another program beside it has a drop-in folder of its own', () => {
+  dropIn('a.toml', 'seal.interval_s = 5\n');
+  mkdirSync(join(folder, 'collector.conf.d'));
+  writeFileSync(join(folder, 'collector.conf.d', 'a.toml'), 'broker.enabled = true\n');
+  mkdirSync(join(folder, 'conf.d'));
+  writeFileSync(join(folder, 'conf.d', 'a.toml'), 'broker.enabled = true\n');
+  expect(load().values.seal.interval_s).toBe(5);
+});
+
+test.each([
+  ['stands for the folder that systemd gave', '/run/credentials/x', '/run/credentials/x/uplink-key'],
+  ['stays where there is none', undefined, '$CREDENTIALS_DIRECTORY/uplink-key'],
+])('$CREDENTIALS_DIRECTORY in the name of a file %s', (_name, given, key_file) => {
+  dropIn('a.toml', 'uplink.key_file = "$CREDENTIALS_DIRECTORY/uplink-key"\n');
+  expect(load({ env: { CREDENTIALS_DIRECTORY: given } }).values.uplink).toEqual({ key_file });
+});
+
+test.each(['$CREDENTIALS_DIRECTORY', '$CREDENTIALS_DIRECTORY/', '$CREDENTIALS_DIRECTORY/a/b', '$HOME/a', 'a', '/a\0'])(
+  'no file: %j',
+  (word) => {
+    expect(refusal({ env: { CREDENTIALS_DIRECTORY: '/c', TALLYSTICK_UPLINK__KEY_FILE: word } })).toMatch(
+      /: uplink\.key_file: expected an absolute path, \$CREDENTIALS_DIRECTORY\/<name>, or "", got /,
+    );
+  },
+);
+
+test('$CREDENTIALS_DIRECTORY means nothing where no file is named', () => {
+  expect(
+    load({ env: { CREDENTIALS_DIRECTORY: '/c', TALLYSTICK_DEVICE__NAME: '$CREDENTIALS_DIRECTORY/a' } }).values.device.name,
+  ).toBe('$CREDENTIALS_DIRECTORY/a');
 });

@@ -24,15 +24,22 @@ describe('the owner of the files', () => {
     ['who runs it, where there are no users', undefined, undefined, 'nobody'],
   ])('is %s', (_, user, uid, expected) => {
     const told: string[] = [];
-    const owner = ownerFor(user, uid, (text) => told.push(text));
+    const owner = ownerFor({ user, service: 'nobody-has-this-name', uid }, (text) => told.push(text));
     expect(owner).toEqual(expected === 'found' ? { uid: userInfo().uid, gid: userInfo().gid } : undefined);
     expect(told).toEqual([]);
   });
 
-  test('is the user of the services if root runs it; where there is none, that is told', () => {
+  test('is the user of the service if root runs it', () => {
     const told: string[] = [];
-    const owner = ownerFor(undefined, 0, (text) => told.push(text));
-    expect(told.length).toBe(owner === undefined ? 1 : 0);
+    const { username, uid, gid } = userInfo();
+    expect(ownerFor({ user: undefined, service: username, uid: 0 }, (text) => told.push(text))).toEqual({ uid, gid });
+    expect(told).toEqual([]);
+  });
+
+  test('is root where the service has no user yet, and that is told', () => {
+    const told: string[] = [];
+    expect(ownerFor({ user: undefined, service: 'nobody-has-this-name', uid: 0 }, (text) => told.push(text))).toBeUndefined();
+    expect(told).toEqual(['there is no user "nobody-has-this-name", so the files stay with root']);
   });
 
   test('gets every file and folder', () => {
