@@ -23,7 +23,8 @@ export interface IdlePlan {
 export async function measureIdle({ program, settleMs, samples }: IdlePlan): Promise<Line> {
   const agent = await inFolder(async (folder) => {
     const config = join(folder, 'agent.toml');
-    const set = ['--config', config, '--set', `store.directory=${join(folder, 'data')}`];
+    const paths = { 'store.directory': join(folder, 'data'), 'runtime.socket': join(folder, 'agent.sock') };
+    const set = ['--config', config, ...Object.entries(paths).flatMap(([key, path]) => ['--set', `${key}=${path}`])];
     execFileSync(process.execPath, [program, ...set, 'init', '--fleet', 'bench', '--device', 'gateway-1'], { stdio: 'pipe' });
     return watch([program, ...set, 'run'], '"started"', settleMs, samples);
   });

@@ -16,14 +16,6 @@ import type { Side } from './side.ts';
 import { formatTable, type Line } from './table.ts';
 import { measureVerify } from './verify.ts';
 
-const USAGE = `npm run bench [-- --quick] [-- --strict]
-npm run bench:peers [-- --quick] [-- --strict]
-
-  --quick   fewer and shorter runs, for a first look
-  --peers   installs what ours is compared with, where it is not there yet, and measures only that
-  --strict  exit 1 if a line misses what it must reach
-`;
-
 /** How much is measured. */
 const FULL = { times: 5, scale: 1, entries: 1_000_000, groupsBeforeKill: 500, settleMs: 5000, samples: 21 };
 const QUICK = { times: 3, scale: 0.25, entries: 100_000, groupsBeforeKill: 100, settleMs: 2000, samples: 9 };
@@ -36,15 +28,29 @@ const PLANS = [
 const CAPTURED = 200_000;
 const PEER_PLAN = { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 1.5 };
 
+/** What else is measured, by the words of `--only`. */
+const OTHERS = ['hypercore', 'disk', 'verify', 'evidence', 'capture', 'idle', 'durability'];
+
+const USAGE = `npm run bench [-- --quick] [--strict] [--only WORD]
+npm run bench:peers [-- --quick] [--strict]
+
+  --quick      fewer and shorter runs, for a first look
+  --peers      installs what ours is compared with, where it is not there yet, and measures only that
+  --strict     exit 1 if a line misses what it must reach
+  --only WORD  only what has it in its name: ${[...PLANS.map(({ measure }) => measure), ...OTHERS].join(', ')}
+`;
+
 const script = fileURLToPath(import.meta.url);
 const peersFolder = join(dirname(script), '..', 'test', 'bench', 'peers');
 
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === '--append-for-ever') return appendForEver(sideNamed(words[1]), words[2] ?? '');
   if (words[0] === '--publish-to') return publishTo(Number(words[1]), Number(words[2]));
-  const unknown = words.find((word) => !['--quick', '--peers', '--strict'].includes(word));
-  if (unknown !== undefined) {
-    process.stderr.write(`bench: expected the options below, got ${unknown}\n${USAGE}`);
+  const only = words.includes('--only') ? (words[words.indexOf('--only') + 1] ?? '') : undefined;
+  const unknown = words.find((word) => !['--quick', '--peers', '--strict', '--only', only].includes(word));
+  const isWanted = (what: string): boolean => only === undefined || what.includes(only);
+  if (unknown !== undefined || ![...PLANS.map(({ measure }) => measure), ...OTHERS].some(isWanted)) {
+    process.stderr.write(`bench: expected the options below, got ${words.join(' ')}\n${USAGE}`);
     return 2;
   }
   const effort = words.includes('--quick') ? QUICK : FULL;
@@ -54,6 +60,7 @@ async function main(words: readonly string[]): Promise<number> {
   const lines: Line[] = [];
   const notes: string[] = [];
   const add = async (what: string, work: () => Promise<Line> | Line): Promise<void> => {
+    if (!isWanted(what)) return;
     process.stderr.write(`measuring: ${what} …\n`);
     lines.push(await work());
   };
@@ -72,7 +79,8 @@ async function main(words: readonly string[]): Promise<number> {
   );
   if (!words.includes('--peers')) {
     await inFolder(async (folder) => {
-      await add('disk', () => {
+      // The others read the log that it makes, so it is wanted with each of them.
+      await add('disk, for verify and evidence', () => {
         const { line, note } = measureDisk(folder, effort.entries);
         notes.push(note);
         return line;
@@ -84,7 +92,8 @@ async function main(words: readonly string[]): Promise<number> {
     await add('idle', () => measureIdle({ ...effort, program: join(dirname(script), 'tallystick-agent.js') }));
   }
   const sides = [OURS, ...(words.includes('--peers') ? [] : [PLAIN]), ...(hypercore === undefined ? [] : [hypercore])];
-  for (const side of sides) notes.push(await measureDurability(side, script, effort.groupsBeforeKill));
+  for (const side of isWanted('durability') ? sides : [])
+    notes.push(await measureDurability(side, script, effort.groupsBeforeKill));
 
   process.stdout.write(`${formatTable(lines)}\n\n${[...legend(effort, sides), ...notes].join('\n')}\n`);
   const failed = lines.filter(({ verdict }) => verdict === 'FAIL').length;
