@@ -1,5 +1,6 @@
 import { backoffMs, pause } from '../program/backoff.ts';
 import type { Capture, CaptureParts } from './capture.ts';
+import type { Connection } from './connection.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';
 import { MqttSession, type MqttSource, type SessionEnd } from './mqtt-session.ts';
 
@@ -15,6 +16,8 @@ export interface MqttOptions extends CaptureParts {
   /** 0 ≤ r < 1 */
   readonly random: () => number;
   readonly onRefused: (reason: string) => void;
+  /** Told how it stands. */
+  readonly connection?: Connection;
 }
 
 /**
@@ -63,6 +66,7 @@ export class MqttCapture implements Capture {
       version = hungUp % (HANG_UPS + 1) === HANG_UPS ? 4 : 5;
       failures = end.wasUseful ? 1 : failures + 1;
       const waitMs = backoffMs(failures, BACKOFF, random);
+      this.#options.connection?.down(end.reason);
       logger.warn({ source: source.name, reason: end.reason, waitMs: Math.round(waitMs) }, 'mqtt: not connected');
       await pause(waitMs, signal);
     }
@@ -75,6 +79,10 @@ export class MqttCapture implements Capture {
       hasSubscribed: () => this.#hasSubscribed,
       onSubscribed: () => {
         this.#hasSubscribed = true;
+      },
+      onListening: (refused) => {
+        this.#options.connection?.up();
+        this.#options.connection?.hinder(refused.length === 0 ? undefined : `the broker refused ${refused.join(', ')}`);
       },
     });
     const end = await this.#session.ended();

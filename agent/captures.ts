@@ -8,8 +8,8 @@ import type { Clock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { readCredentials } from '../program/credentials.ts';
 import { Group } from './group.ts';
+import type { Pulse } from './live.ts';
 import type { Appended, Message } from './log.ts';
-import { readStatus } from './status.ts';
 import type { Writer } from './writer.ts';
 
 export interface CapturesOptions {
@@ -18,6 +18,9 @@ export interface CapturesOptions {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly pulse: Pulse;
+  /** What `GET /v1/status` answers. */
+  readonly status: () => unknown;
   readonly nowMs: () => number;
   /** 0 ≤ r < 1 */
   readonly random: () => number;
@@ -25,7 +28,7 @@ export interface CapturesOptions {
 
 /** Starts to hear what is configured. `onFatal` is told of what nobody can go on after; `Failure` where one can't be started. */
 export async function startCaptures(options: CapturesOptions, onFatal: (error: unknown) => void): Promise<Capture[]> {
-  const { suite, config, writer, clock, logger, nowMs, random } = options;
+  const { suite, config, writer, clock, logger, pulse, status, nowMs, random } = options;
   const { commit, capture, mqtt, http, runtime } = config;
   const group = new Group({
     append: appendTo(writer, logger, onFatal),
@@ -51,7 +54,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
         tcpPort: http.tcp_port,
         maxBodyBytes: http.max_body_bytes,
         origin: () => writer.row.origin,
-        status: () => readStatus(writer.store.rows),
+        status,
       }),
     );
   }
@@ -65,7 +68,9 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
         commitDelayMs: commit.max_delay_ms,
         nowMs,
         random,
+        connection: pulse.mqtt,
         onRefused: (reason) => {
+          pulse.refuse(reason);
           logger.error({ reason }, 'mqtt: a message was refused');
           writer.tell('refused', { count: 1, reason });
         },

@@ -12,6 +12,8 @@ export interface Reading {
 export interface Step {
   /** Milliseconds that the wall clock moved beyond what really passed; negative: back. */
   readonly byMs: number;
+  /** Microseconds, by the clock after it. */
+  readonly time: number;
 }
 
 /** Touched by systemd-timesyncd once it has set the clock. */
@@ -24,6 +26,12 @@ export class Clock {
   #synchronised: 0 | 1 = 0;
   #wallMs = Date.now();
   #steadyMs = performance.now();
+  #lastStep: Step | undefined;
+
+  /** The newest that {@link step} found. */
+  get lastStep(): Step | undefined {
+    return this.#lastStep;
+  }
 
   read(): Reading {
     return { time: Math.min(Math.max(Math.round(Date.now() * 1000), 0), Number.MAX_SAFE_INTEGER), clock: this.#synchronised };
@@ -43,7 +51,9 @@ export class Clock {
     const byMs = Math.round(wallMs - this.#wallMs - (steadyMs - this.#steadyMs));
     this.#wallMs = wallMs;
     this.#steadyMs = steadyMs;
-    return Math.abs(byMs) > STEP_MS ? { byMs } : undefined;
+    if (Math.abs(byMs) <= STEP_MS) return undefined;
+    this.#lastStep = { byMs, time: this.read().time };
+    return this.#lastStep;
   }
 }
 

@@ -10,12 +10,16 @@ import { native } from '../program/native.ts';
 import { startProgress, type Progress } from '../program/progress.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
 import type { Signer } from '../tlog/vkey.ts';
+import { askAgent } from './ask.ts';
+import { Clock } from './clock.ts';
 import { findLog, loadConfig, reading, readingAsync, type Context } from './context.ts';
 import { exportLog } from './export.ts';
 import { openIdentity, pathsIn, type Paths } from './generation.ts';
+import { gather } from './known.ts';
 import { makeEvidence } from './proof.ts';
 import type { LogRow } from './row.ts';
-import { formatLine, formatStatus, readLine, readStatus } from './status.ts';
+import { formatReport, reportOf } from './report.ts';
+import { formatLine, readLine } from './status.ts';
 import { verifyStore } from './verify-store.ts';
 
 const FILE_MODE = 0o644;
@@ -36,10 +40,12 @@ export function verify(_: object, command: Command, context: Context): void {
   });
 }
 
-export function status(_: object, command: Command, context: Context): void {
+export async function status(_: object, command: Command, context: Context): Promise<void> {
   const { values } = loadConfig(command, context);
-  const found = reading(values, readStatus);
-  printResult(context.terminal, command, { json: found, text: formatStatus(found) });
+  const agent = await askAgent(values.runtime.socket);
+  const found = reading(values, (rows) => reportOf(gather(native, values, rows, agent, new Clock().read().time / 1e6)));
+  if (found.troubles.some(({ level }) => level === 'FAIL')) context.terminal.exitCode = EXIT.trouble;
+  printResult(context.terminal, command, { json: found, text: formatReport(found) });
 }
 
 export function tail(options: { n: number; log?: string }, command: Command, context: Context): void {

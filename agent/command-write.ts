@@ -10,10 +10,15 @@ import { startCaptures } from './captures.ts';
 import { Clock } from './clock.ts';
 import { loadConfig, openWriter, type Context } from './context.ts';
 import { createLogger } from '../program/logger.ts';
+import { gather } from './known.ts';
+import { Pulse } from './live.ts';
+import { reportOf } from './report.ts';
 import { freeBytes } from './retention.ts';
 import { run } from './run.ts';
 import { uplink } from './uplink.ts';
 import { uplinkOptions } from './uplink-config.ts';
+import { version } from '../program/version.ts';
+import { writtenBytes } from './wear.ts';
 
 export async function runService(_: object, command: Command, context: Context): Promise<void> {
   const { nowMs } = context;
@@ -25,6 +30,16 @@ export async function runService(_: object, command: Command, context: Context):
   const writer = openWriter(values, clock, (text) => {
     logger.warn(text);
   });
+  const pulse = new Pulse({
+    clock,
+    version,
+    hasUplink: values.uplink.url !== '',
+    hasMqtt: values.mqtt.url !== '',
+    size: () => writer.log.size,
+    writtenBytes,
+    nowMs,
+  });
+  const status = (): unknown => reportOf(gather(native, values, writer.store.rows, pulse.read(), clock.read().time / 1e6));
   try {
     const delivery = uplinkOptions(values, writer);
     await run({
@@ -42,9 +57,13 @@ export async function runService(_: object, command: Command, context: Context):
       },
       freeBytes: () => freeBytes(values.store.directory),
       startCaptures: (onFatal) =>
-        startCaptures({ suite: native, config: values, writer, clock, logger, nowMs, random: Math.random }, onFatal),
+        startCaptures(
+          { suite: native, config: values, writer, clock, logger, pulse, status, nowMs, random: Math.random },
+          onFatal,
+        ),
       deliver: async () => {
-        if (delivery !== undefined) await uplink({ ...delivery, logger, signal, nowMs, random: Math.random });
+        if (delivery !== undefined)
+          await uplink({ ...delivery, connection: pulse.uplink, logger, signal, nowMs, random: Math.random });
       },
       notifier: createNotifier(context.env, (error) => {
         logger.warn({ reason: error.message }, 'systemd could not be told');

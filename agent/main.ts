@@ -63,7 +63,10 @@ program
   .command('verify')
   .description('recompute everything: chain, tree, seals, receipts, triggers, keys; exit 3 if something does not fit')
   .action(withContext(verify));
-program.command('status').description('where the log stands').action(withContext(status));
+program
+  .command('status')
+  .description('where the log stands, and each trouble with what to do; exit 6 if something needs somebody')
+  .action(withContext(status));
 program
   .command('tail')
   .description('the newest entries')

@@ -31,6 +31,8 @@ export interface SessionOptions extends CaptureParts {
   /** Whether this process has subscribed: then a session that is still there needs it no more. */
   readonly hasSubscribed: () => boolean;
   readonly onSubscribed: () => void;
+  /** Messages come now, but for those of the filters that the broker refused. */
+  readonly onListening: (refused: readonly string[]) => void;
 }
 
 /** How a connection ended. */
@@ -135,10 +137,13 @@ export class MqttSession {
   }
 
   #onConnect({ sessionPresent, properties }: IConnackPacket): void {
-    const { source, logger, version, hasSubscribed } = this.#options;
+    const { source, logger, version, hasSubscribed, onListening } = this.#options;
     logger.info({ source: source.name, url: source.url, version, sessionPresent }, 'mqtt: connected');
     this.#wasConnected = true;
-    if (sessionPresent && hasSubscribed()) return;
+    if (sessionPresent && hasSubscribed()) {
+      onListening([]);
+      return;
+    }
     const mostQos = properties?.maximumQoS ?? QOS;
     if (mostQos < QOS)
       logger.warn({ source: source.name }, 'mqtt: the broker allows QoS 0 only: messages can be lost on the way');
@@ -152,8 +157,9 @@ export class MqttSession {
   }
 
   #onSubscribed(codes: readonly number[]): void {
-    const { source, logger, onSubscribed } = this.#options;
+    const { source, logger, onSubscribed, onListening } = this.#options;
     const refused = source.filters.filter((_, i) => (codes[i] ?? REFUSED) >= REFUSED);
+    if (refused.length < source.filters.length) onListening(refused);
     if (refused.length === source.filters.length) {
       this.#leave(`the broker refuses to let ${source.clientId} subscribe to ${refused.join(', ')}`);
     } else if (refused.length > 0) {

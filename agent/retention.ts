@@ -5,6 +5,7 @@ import { payloadHash, SALT_BYTES } from '../tlog/payload.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { saltsOfRow } from './salts.ts';
 import type { EpochRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
 import type { Writer } from './writer.ts';
 
@@ -26,11 +27,30 @@ const ENTRIES_A_STEP = 4096;
 /** Steps of one call. */
 const MAX_STEPS = 16;
 const TIGHT = 0.8;
+/** Free space is told to be low before it is refused for: at so many times the floor. */
+const LOW = 2;
 
 /** Bytes that are free on the file system of a folder. */
 export function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize;
+}
+
+/** What there is: bytes of the store that are in use, and bytes that the store can still grow by on its file system. */
+export interface Usage {
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+/** Bytes that deleted rows left will be used again. */
+export function usageOf(rows: Pick<Rows, 'bytes' | 'reusableBytes'>, free: number): Usage {
+  const reusable = rows.reusableBytes();
+  return { usedBytes: rows.bytes() - reusable, freeBytes: free + reusable };
+}
+
+export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLimits, 'quotaBytes' | 'freeFloorBytes'>): Room {
+  if (usedBytes > limits.quotaBytes || freeBytes < limits.freeFloorBytes) return 'full';
+  return usedBytes > TIGHT * limits.quotaBytes || freeBytes < LOW * limits.freeFloorBytes ? 'tight' : 'ample';
 }
 
 /**
@@ -40,8 +60,10 @@ export function freeBytes(folder: string): number {
  */
 export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
   const { rows } = writer.store;
-  const isOver = (share: number): boolean =>
-    rows.bytes() - rows.reusableBytes() > share * limits.quotaBytes || free + rows.reusableBytes() < limits.freeFloorBytes;
+  const isOver = (share: number): boolean => {
+    const { usedBytes, freeBytes } = usageOf(rows, free);
+    return usedBytes > share * limits.quotaBytes || freeBytes < limits.freeFloorBytes;
+  };
   for (let step = 0; step < MAX_STEPS; step++) {
     const isPressed = isOver(TIGHT);
     const worked =
@@ -49,8 +71,7 @@ export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, 
       (limits.whenFull === 'shed' && isPressed && shedStep(suite, writer));
     if (!worked) break;
   }
-  if (isOver(1)) return 'full';
-  return isOver(TIGHT) ? 'tight' : 'ample';
+  return roomOf(usageOf(rows, free), limits);
 }
 
 /** Deletes the oldest entries whose receipt is not after `untilSeconds`. False where there are none. */

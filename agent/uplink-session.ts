@@ -7,6 +7,7 @@ import { parseNote } from '../tlog/note.ts';
 import { parseOrigin } from '../tlog/origin.ts';
 import { STATE_FIRST_LINE, verifyState } from '../tlog/state.ts';
 import type { Signer } from '../tlog/vkey.ts';
+import type { Connection } from './connection.ts';
 import { Delivery, type DeliveryParts, type Outcome } from './delivery.ts';
 import type { LogRow } from './row.ts';
 import type { Writer } from './writer.ts';
@@ -28,6 +29,8 @@ export interface UplinkOptions {
   readonly stallMs: number;
   /** A log's identity key, where it is held. */
   readonly identityOf: (row: LogRow) => Signer | undefined;
+  /** Told how it stands. */
+  readonly connection?: Connection;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -99,6 +102,7 @@ export class UplinkSession {
       this.#link.leave(`the broker allows packets of ${maximumPacketSize} bytes, segments need ${PACKET_BYTES}: raise its limit`);
       return;
     }
+    this.#options.connection?.up();
     this.#options.logger.info({ url: this.#options.broker.url }, 'uplink: connected');
     this.#window = Math.min(MAX_WINDOW, receiveMaximum);
     this.#publish('status', ONLINE, 'retain');
@@ -132,6 +136,7 @@ export class UplinkSession {
     const outcome = take(log);
     if (log.isGreeted && !isGreeted) {
       this.#wasUseful = true;
+      this.#options.connection?.hinder(undefined);
       logger.info({ origin, receipted: log.receipted }, 'uplink: the collector answered');
     }
     switch (outcome.kind) {
@@ -140,6 +145,7 @@ export class UplinkSession {
         return;
       case 'advanced':
         this.#told = '';
+        this.#options.connection?.hinder(undefined);
         return;
       case 'refused':
         this.#tell(`${origin} is not taken: ${outcome.reason}`);
@@ -229,6 +235,7 @@ export class UplinkSession {
   }
 
   #tell(trouble: string): void {
+    this.#options.connection?.hinder(trouble);
     if (trouble === this.#told) return;
     this.#told = trouble;
     this.#options.logger.warn({ trouble }, 'uplink: nothing is delivered');

@@ -9,13 +9,14 @@ const BACKOFF = { firstMs: 1000, maxMs: 120_000 };
  * §11. Rejects only where a log had to be closed and could not be continued.
  */
 export async function uplink(options: UplinkOptions): Promise<void> {
-  const { signal, logger, random } = options;
+  const { signal, logger, random, connection } = options;
   await keepConnected({
     connect: (version) => new UplinkSession(options, version).run(),
     backoff: BACKOFF,
     random,
     signal,
     onEnd: ({ reason, error }, waitMs) => {
+      connection?.down(reason);
       logger.warn(
         { reason, waitMs: Math.round(waitMs), ...(error === undefined ? {} : { err: error }) },
         'uplink: not connected',

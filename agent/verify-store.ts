@@ -1,17 +1,13 @@
 import { fail, failures, pass, type Finding } from '../program/finding.ts';
 import { checkSchema } from '../program/schema.ts';
-import { equal } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { KeyFile } from './keys.ts';
-import { generationPart, openIdentity, type Paths } from './generation.ts';
+import { checkKeys } from './key-check.ts';
+import type { Paths } from './generation.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { STATEMENTS } from './schema.ts';
 import { verifyLog, type Verified } from './verify.ts';
-
-/** Times the keys are read until they fit the seals, which a running agent may be making. */
-const MAX_TRIES = 5;
 
 /**
  * Checks everything the agent keeps, each thing with a line. `onStart` is told how many entries there are, and gives what is told of
@@ -46,7 +42,7 @@ function checkLog(suite: Suite, rows: Rows, row: LogRow, paths: Paths, onEntries
     const found = verifyLog(suite, rows, row, (fault) => faults.push(fault), onEntries);
     const findings = failures(row.origin, faults);
     if (faults.length === 0) findings.push(pass(row.origin, describe(found)));
-    return [...findings, ...checkKeys(suite, rows, row, found, paths)];
+    return [...findings, ...checkKeys(suite, rows, row, found.state, paths)];
   } catch (error) {
     if (error instanceof TlogError) return [fail(row.origin, error.message)];
     throw error;
@@ -67,27 +63,4 @@ function checkGenerations(rows: Rows, logs: readonly LogRow[]): Finding {
     return pass('generations', count === 1 ? 'one' : `${count}, the newest continues the others`);
   }
   return fail('generations', `expected one that grows after those that are closed, got rows that were changed or are missing`);
-}
-
-/** The log that grows must have its identity key, and the key that seals next. */
-function checkKeys(suite: Suite, rows: Rows, row: LogRow, { state }: Verified, paths: Paths): Finding[] {
-  if (row.closed !== null) return [];
-  const findings = [
-    openIdentity(suite, paths, row) === undefined
-      ? fail(
-          'identity key',
-          `${paths.identity(generationPart(row))}: expected the key of ${row.origin}, got none or a damaged one`,
-        )
-      : pass('identity key', 'is that of the log'),
-  ];
-  const path = paths.epochs(generationPart(row));
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const last = rows.lastSeal(row.number);
-    const wanted = last === undefined || last.k < state.k ? state.publicKey : last.nextPublicKey;
-    const keys = KeyFile.read(path, suite, state.logId);
-    if (keys.some(({ publicKey }) => equal(publicKey, wanted))) {
-      return [...findings, pass('epoch key', `seal ${last === undefined ? 0 : last.k + 1} can be made`)];
-    }
-  }
-  return [...findings, fail('epoch key', `${path}: expected the key of seal ${state.k}, got none`)];
 }

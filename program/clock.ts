@@ -7,3 +7,9 @@ export function formatTime(microseconds: number): string {
   if (milliseconds >= END_OF_9999_MS) return `${microseconds} us after 1970`;
   return new Date(milliseconds).toISOString().replace('Z', `${String(microseconds % 1000).padStart(3, '0')}Z`);
 }
+
+/** Whole and broken seconds since 1970 of what {@link formatTime} wrote; Infinity for a time that it could not write as one. */
+export function parseSeconds(time: string): number {
+  const milliseconds = Date.parse(time);
+  return Number.isNaN(milliseconds) ? Infinity : milliseconds / 1000;
+}

@@ -1,6 +1,6 @@
 /**
- * What a program tells whoever started it. 3 to 5 are the auditor's verdicts; units do not restart on 78 (EX_CONFIG of sysexits.h),
- * 75 is its EX_TEMPFAIL.
+ * What a program tells whoever started it. 3 to 5 are the auditor's verdicts; 6 is for monitoring: `status`, `doctor` and `repair` ran
+ * well and found what somebody has to see to; units do not restart on 78 (EX_CONFIG of sysexits.h), 75 is its EX_TEMPFAIL.
  */
 export const EXIT = {
   ok: 0,
@@ -9,6 +9,7 @@ export const EXIT = {
   tampered: 3,
   incomplete: 4,
   unverifiable: 5,
+  trouble: 6,
   tryLater: 75,
   config: 78,
 } as const;

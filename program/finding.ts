@@ -1,8 +1,8 @@
 import { visible } from './visible.ts';
 
-/** One thing that `verify` checked. */
+/** One thing that was checked. `WARN`: nobody has to do anything now. */
 export interface Finding {
-  readonly status: 'PASS' | 'FAIL';
+  readonly status: 'PASS' | 'WARN' | 'FAIL';
   readonly what: string;
   readonly detail: string;
 }
@@ -12,6 +12,10 @@ const MAX_FAULTS = 5;
 
 export function pass(what: string, detail: string): Finding {
   return { status: 'PASS', what, detail };
+}
+
+export function warn(what: string, detail: string): Finding {
+  return { status: 'WARN', what, detail };
 }
 
 export function fail(what: string, detail: string): Finding {

@@ -6,6 +6,7 @@ import { Clock } from '../../agent/clock.ts';
 import { loadAgentConfig, renderDefaultConfig } from '../../agent/config.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { EXIT, Failure } from '../../program/failure.ts';
+import { Pulse } from '../../agent/live.ts';
 import { native } from '../../program/native.ts';
 import { publish } from '../support/mqtt-wire.ts';
 import { startScriptedBroker } from '../support/scripted-broker.ts';
@@ -32,8 +33,13 @@ async function start(flags: Record<string, string> = {}): Promise<Started> {
   const writer = device.open();
   const lines: Line[] = [];
   const fatal: unknown[] = [];
+  const clock = new Clock();
+  const nowMs = (): number => performance.now();
+  const size = (): number => writer.log.size;
+  const pulse = new Pulse({ clock, version: '0', hasUplink: false, hasMqtt: true, size, writtenBytes: () => null, nowMs });
+  const status = (): unknown => ({ live: pulse.read() });
   const captures = await startCaptures(
-    { suite: native, config, writer, clock: new Clock(), logger: logTo(lines), nowMs: () => performance.now(), random: () => 0 },
+    { suite: native, config, writer, clock, logger: logTo(lines), pulse, status, nowMs, random: () => 0 },
     (error) => fatal.push(error),
   );
   onTestFinished(async () => {

@@ -47,7 +47,8 @@ describe('a step', () => {
     const clock = new Clock();
     vi.advanceTimersByTime(steadyMs);
     vi.setSystemTime(T + wallMs);
-    expect(clock.step()).toEqual(byMs === undefined ? undefined : { byMs });
+    expect(clock.step()).toEqual(byMs === undefined ? undefined : { byMs, time: clock.read().time });
+    expect(clock.lastStep?.byMs).toBe(byMs);
     // And is told once.
     vi.advanceTimersByTime(1000);
     expect(clock.step()).toBeUndefined();

@@ -1,0 +1,60 @@
+import { readdirSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fingerprint } from '../tlog/fingerprint.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { ED25519, parseVkey } from '../tlog/vkey.ts';
+import type { AgentConfig } from './config.ts';
+import { pathsIn, type Paths } from './generation.ts';
+import { checkKeys, nextSeal } from './key-check.ts';
+import { freeBytes, usageOf } from './retention.ts';
+import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
+import { readStatus } from './status.ts';
+import type { Known } from './trouble.ts';
+
+/** What SQLite itself keeps beside the store. */
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+
+/** Gathers from store, files and system what can be known of an agent; reads only, beside one that may be running. */
+export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Known['agent'], nowSeconds: number): Known {
+  const { store, uplink, mqtt, http } = config;
+  const paths = pathsIn(store.directory);
+  return rows.snapshot(() => {
+    const row = rows.logs().at(-1) as LogRow;
+    const receipted = rows.latestReceipt(row.number)?.size ?? 0;
+    return {
+      nowSeconds,
+      status: readStatus(rows),
+      fingerprint: fingerprint(suite, parseVkey(suite, row.vkey, ED25519)),
+      limits: { quotaBytes: store.quota_bytes, freeFloorBytes: store.free_floor_bytes, whenFull: store.when_full },
+      usage: usageOf(rows, freeBytes(store.directory)),
+      hasUplink: uplink.url !== '',
+      needsAgent: uplink.url !== '' || mqtt.url !== '' || http.tcp_port !== 0,
+      agent,
+      keyFaults: keyFaults(suite, rows, row, paths),
+      setAside: setAsideIn(paths),
+      onceReceipted: rows.receiptCovering(row.number, receipted + 1)?.size ?? null,
+    };
+  });
+}
+
+/** What lies in the data folder and was the store once: `damaged-<n>`, where the agent moves it, and what somebody called `log.db…`. */
+export function setAsideIn({ folder, store }: Paths): string[] {
+  const name = basename(store);
+  const own = ['', ...COMPANIONS].map((companion) => `${name}${companion}`);
+  return readdirSync(folder)
+    .filter((found) => /^damaged[-.]/.test(found) || (found.startsWith(name) && !own.includes(found)))
+    .sort();
+}
+
+/** Who may read the store and not the keys is told nothing of them: that they are closed to others is as it should be. */
+function keyFaults(suite: Suite, rows: Rows, row: LogRow, paths: Paths): string[] {
+  try {
+    return checkKeys(suite, rows, row, nextSeal(suite, rows, row), paths)
+      .filter(({ status }) => status === 'FAIL')
+      .map(({ detail }) => detail);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,98 @@
+import { parseSeconds } from '../program/clock.ts';
+import { formatCount, type Known, type Trouble } from './trouble.ts';
+
+/** A broker that restarts, a router that reboots: nobody has to come for that. */
+const UNCONNECTED_SECONDS = 900;
+/** Sealed entries that no receipt covers for so long are not just on their way. */
+const WAITING_SECONDS = 3600;
+
+/** What is wrong on the way from the machines, and to the collector. */
+export function linkTroubles(known: Known): Trouble[] {
+  const { agent, hasUplink } = known;
+  const live = typeof agent === 'string' ? undefined : agent;
+  const found: Trouble[] = [];
+  if (live?.mqtt?.isUp === false) {
+    const { since, reason } = live.mqtt;
+    found.push({
+      level: levelAfter(known, since, UNCONNECTED_SECONDS),
+      part: 'capture',
+      code: 'capture-not-connected',
+      what: `the gateway's broker is not connected${because(reason)}`,
+      since,
+      todo: 'see that the broker of mqtt.url runs, and user, password and rights; it keeps messages of QoS 1 until then',
+    });
+  }
+  if (live?.mqtt?.trouble) {
+    const { since, what } = live.mqtt.trouble;
+    const todo = 'give the user of mqtt.username the right to read them, or take them out of mqtt.filters';
+    found.push({ level: 'FAIL', part: 'capture', code: 'filters-refused', what, since, todo });
+  }
+  if (!hasUplink) return found;
+  if (live?.uplink?.isUp === false) {
+    const { since, reason } = live.uplink;
+    found.push({
+      level: levelAfter(known, since, UNCONNECTED_SECONDS),
+      part: 'uplink',
+      code: 'uplink-not-connected',
+      what: `the broker on the way to the collector is not connected${because(reason)}`,
+      since,
+      todo: 'see the network, uplink.url, user and password; nothing is lost meanwhile, all is delivered later',
+    });
+  } else if (live?.uplink?.trouble) {
+    const { since, what } = live.uplink.trouble;
+    const todo = 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
+    found.push({
+      level: levelAfter(known, since, UNCONNECTED_SECONDS),
+      part: 'collector',
+      code: 'not-delivered',
+      what,
+      since,
+      todo,
+    });
+  }
+  return [...found, ...inDelivery(known)];
+}
+
+function inDelivery(known: Known): Trouble[] {
+  const { status, fingerprint, onceReceipted } = known;
+  const { origin, notAcceptedSince: since } = status;
+  const found: Trouble[] = [];
+  if (!status.admitted) {
+    found.push({
+      level: 'FAIL',
+      part: 'collector',
+      code: 'not-admitted',
+      what: `${origin} is not admitted by the collector; its fingerprint is ${fingerprint}`,
+      since: null,
+      todo: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${origin.split('/')[1] ?? ''}`,
+    });
+  } else if (since !== null && known.nowSeconds - parseSeconds(since) > WAITING_SECONDS) {
+    found.push({
+      level: 'FAIL',
+      part: 'collector',
+      code: 'no-receipt',
+      what: `${formatCount(status.sealed - status.receipted)} sealed entries wait for a receipt`,
+      since,
+      todo: 'tallystick-agent doctor says whether broker and collector answer; nothing is lost meanwhile',
+    });
+  }
+  if (onceReceipted !== null) {
+    found.push({
+      level: 'WARN',
+      part: 'collector',
+      code: 'collector-lost-data',
+      what: `the collector lost data: it held ${formatCount(onceReceipted)} entries or more once, and now ${formatCount(status.receipted)}`,
+      since: status.receiptedAt,
+      todo: 'it is sent again what is still here; find out on the collector why its store is older than its receipts',
+    });
+  }
+  return found;
+}
+
+function levelAfter({ nowSeconds }: Known, since: string, seconds: number): Trouble['level'] {
+  return nowSeconds - parseSeconds(since) > seconds ? 'FAIL' : 'WARN';
+}
+
+function because(reason: string | null): string {
+  return reason === null ? '' : `: ${reason}`;
+}
