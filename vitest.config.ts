@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config';
 // that lie in ../shared, next to the clone; without that folder they fail, they are never skipped.
 const SHARED = 'test/**/*.shared.test.ts';
 
+// `npx vitest run --project boot` boots a real systemd: for root, after `npm run build`, where `test/systemd/boot.sh --check` says so.
+const BOOT = 'test/**/*.boot.test.ts';
+
 const report = process.env['TEST_REPORT'];
 
 export default defineConfig({
@@ -14,8 +17,9 @@ export default defineConfig({
     hookTimeout: 30_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
-      { extends: true, test: { name: 'own', include: ['test/**/*.test.ts'], exclude: [SHARED] } },
+      { extends: true, test: { name: 'own', include: ['test/**/*.test.ts'], exclude: [SHARED, BOOT] } },
       { extends: true, test: { name: 'shared', include: [SHARED], testTimeout: 120_000 } },
+      { extends: true, test: { name: 'boot', include: [BOOT] } },
     ],
   },
 });
