@@ -12,6 +12,8 @@ const programs = {
 const extras = {
   bench: 'test/bench/main.ts',
   demo: 'demo/main.ts',
+  fuzz: 'test/fuzz/main.ts',
+  'fuzz-work': 'test/fuzz/work.ts',
 };
 
 const wanted = process.argv.slice(2);
@@ -29,7 +31,11 @@ const result = await build({
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  charset: 'utf8',
+  // V8 keeps the source in memory, in two bytes a character if one is not Latin-1: without white space and as ASCII, a service takes
+  // 7 MB less. Names stay, and lines are short: traces can be read, and an uncaught error shows no megabyte of source.
+  charset: 'ascii',
+  minifyWhitespace: true,
+  lineLimit: 130,
   logLevel: 'warning',
   metafile: true,
   // A native addon can't be bundled, and what only `bench:peers` installs need not be there.
