@@ -11,6 +11,13 @@ export interface Capture {
   close(): Promise<void>;
 }
 
+/** All that hear messages, and what their messages wait in. */
+export interface Captures {
+  readonly all: readonly Capture[];
+  /** Stands for the messages that have waited longest for their commit; nothing where none wait. See {@link Group.oldest}. */
+  readonly oldest: () => object | undefined;
+}
+
 /** What each capture works with. */
 export interface CaptureParts {
   readonly suite: Suite;

@@ -1,7 +1,7 @@
 import { EXIT, Failure } from '../program/failure.ts';
 import type { Logger } from 'pino';
 import type { Suite } from '../tlog/suite.ts';
-import type { Capture, CaptureParts } from './capture.ts';
+import type { Capture, CaptureParts, Captures } from './capture.ts';
 import { HttpCapture } from './capture-http.ts';
 import { MqttCapture } from './capture-mqtt.ts';
 import type { Clock } from './clock.ts';
@@ -27,7 +27,7 @@ export interface CapturesOptions {
 }
 
 /** Starts to hear what is configured. `onFatal` is told of what nobody can go on after; `Failure` where one can't be started. */
-export async function startCaptures(options: CapturesOptions, onFatal: (error: unknown) => void): Promise<Capture[]> {
+export async function startCaptures(options: CapturesOptions, onFatal: (error: unknown) => void): Promise<Captures> {
   const { suite, config, writer, clock, logger, pulse, status, nowMs, random } = options;
   const { commit, capture, mqtt, http, runtime } = config;
   const group = new Group({
@@ -77,7 +77,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
       }),
     );
   }
-  return captures;
+  return { all: captures, oldest: () => group.oldest };
 }
 
 /** Where there is no room, producers are told and try again; after anything else the agent ends, and says why. */

@@ -52,6 +52,11 @@ export class Group {
     this.#options = options;
   }
 
+  /** Stands for the messages that have waited longest: the same object for as long as they do. Nothing where none wait. */
+  get oldest(): object | undefined {
+    return this.#waiting[0];
+  }
+
   /**
    * Resolves once the messages are durable. Rejects with what the commit threw, as it does for all that waited for the same one;
    * then none of them was recorded.

@@ -3,7 +3,7 @@ import { native } from '../program/native.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import type { Notifier } from '../program/notify.ts';
 import { version } from '../program/version.ts';
-import type { Capture } from './capture.ts';
+import type { Captures } from './capture.ts';
 import type { Clock } from './clock.ts';
 import { makeRoom, type RetentionLimits, type Room } from './retention.ts';
 import type { Writer } from './writer.ts';
@@ -23,7 +23,7 @@ export interface RunOptions {
   /** Hex SHA-256 of the configuration in force. */
   readonly configHash: string;
   /** Starts to hear messages; `onFatal` is told of what nobody can go on after. */
-  readonly startCaptures: (onFatal: (error: unknown) => void) => Promise<readonly Capture[]>;
+  readonly startCaptures: (onFatal: (error: unknown) => void) => Promise<Captures>;
   /** Delivers to the collector until the signal; rejects only where nobody can go on. */
   readonly deliver: () => Promise<void>;
   readonly notifier: Notifier;
@@ -67,10 +67,7 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   try {
     await Promise.race([
       fatal,
-      // Commits are synchronous: while this is called, none hangs, and what any of them threw has ended this race.
-      repeat(notifier.aliveMs, signal, () => {
-        notifier.alive();
-      }),
+      repeat(notifier.aliveMs, signal, aliveWhileMoving(notifier, captures.oldest)),
       repeat(CLOCK_INTERVAL_MS, signal, unlessFull(logger, watch)),
       repeat(
         options.heartbeatIntervalMs,
@@ -89,13 +86,27 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
       ),
     ]);
     notifier.stopping();
-    await Promise.race([fatal, Promise.all([delivered, ...captures.map((capture) => capture.stop())])]);
+    await Promise.race([fatal, Promise.all([delivered, ...captures.all.map((capture) => capture.stop())])]);
     tell('stop', { reason: String(signal.reason) });
     writer.log.seal();
   } finally {
-    await Promise.all(captures.map((capture) => capture.close()));
+    await Promise.all(captures.all.map((capture) => capture.close()));
   }
   logger.info({ origin: writer.row.origin, size: writer.log.size }, 'stopped');
+}
+
+/**
+ * Commits and seals are synchronous: while this is called none of them hangs, and what any of them threw has ended the race. What
+ * can be is that messages wait for a commit that nobody makes: then it says nothing, and systemd starts the agent again. From one
+ * call to the next is far longer than the longest wait that can be configured (`commit.max_delay_ms`).
+ */
+function aliveWhileMoving(notifier: Notifier, oldest: Captures['oldest']): () => void {
+  let before: object | undefined;
+  return () => {
+    const now = oldest();
+    if (now === undefined || now !== before) notifier.alive();
+    before = now;
+  };
 }
 
 function unlessFull(logger: Logger, work: () => void): () => void {

@@ -38,7 +38,7 @@ async function start(flags: Record<string, string> = {}): Promise<Started> {
   const size = (): number => writer.log.size;
   const pulse = new Pulse({ clock, version: '0', hasUplink: false, hasMqtt: true, size, writtenBytes: () => null, nowMs });
   const status = (): unknown => ({ live: pulse.read() });
-  const captures = await startCaptures(
+  const { all: captures } = await startCaptures(
     { suite: native, config, writer, clock, logger: logTo(lines), pulse, status, nowMs, random: () => 0 },
     (error) => fatal.push(error),
   );

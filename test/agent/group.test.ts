@@ -134,6 +134,22 @@ describe('no more waits than', () => {
   });
 });
 
+test('what has waited longest is the same for as long as it waits', async () => {
+  const { group } = counting();
+  expect(group.oldest).toBeUndefined();
+  const first = group.add(messages(1));
+  const { oldest } = group;
+  expect(oldest).toBeDefined();
+  const second = group.add(messages(1));
+  expect(group.oldest).toBe(oldest);
+  await pass(DELAY_MS);
+  await Promise.all([first, second]);
+  expect(group.oldest).toBeUndefined();
+  void group.add(messages(1));
+  expect(group.oldest).not.toBe(oldest);
+  group.commit();
+});
+
 test('each producer is told where its own messages stand, and how the log stands after the commit', async () => {
   const { group } = counting();
   const all = [3, 1, 5].map((count) => watch(group.add(messages(count))));

@@ -66,7 +66,7 @@ function start(options: Partial<RunOptions> = {}, captures: readonly Capture[] =
     retention: { retentionSeconds: 1e6, quotaBytes: 1e9, freeFloorBytes: 0, whenFull: 'refuse' },
     freeBytes: () => 1e12,
     configHash: 'ab'.repeat(32),
-    startCaptures: () => Promise.resolve(captures),
+    startCaptures: () => Promise.resolve({ all: captures, oldest: () => undefined }),
     deliver: () => Promise.resolve(),
     notifier: {
       aliveMs: 3_600_000,
@@ -154,6 +154,32 @@ test('a heartbeat shows that it is alive, and what was recorded and receipted', 
     ['heartbeat', { size: 2, receipted: 0 }],
     ['heartbeat', { size: 3, receipted: 0 }],
   ]);
+  await stop();
+});
+
+test('the watchdog is fed while nothing waits or what waits changes, and not while the same message waits for its commit', async () => {
+  let waiting: object | undefined;
+  const { pass, stop, calls } = start({
+    notifier: {
+      aliveMs: 20_000,
+      ready: () => undefined,
+      stopping: () => undefined,
+      alive: () => calls.push('alive'),
+    },
+    startCaptures: () => Promise.resolve({ all: [], oldest: () => waiting }),
+  });
+  await pass(40_000);
+  expect(calls).toHaveLength(2);
+  waiting = {};
+  await pass(20_000);
+  waiting = {};
+  await pass(20_000);
+  expect(calls).toHaveLength(4);
+  await pass(60_000);
+  expect(calls).toHaveLength(4);
+  waiting = undefined;
+  await pass(20_000);
+  expect(calls).toHaveLength(5);
   await stop();
 });
 
@@ -264,7 +290,7 @@ describe('ends with the error, captures closed,', () => {
     const { done, pass } = start({
       startCaptures: (onFatal) => {
         fatal = onFatal;
-        return Promise.resolve([capture(calls)]);
+        return Promise.resolve({ all: [capture(calls)], oldest: () => undefined });
       },
     });
     await pass(0);
