@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { createHash } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { printResult } from '../program/command.ts';
+import { EXIT } from '../program/failure.ts';
 import { native } from '../program/native.ts';
 import { createNotifier } from '../program/notify.ts';
 import { startProgress } from '../program/progress.ts';
@@ -24,7 +25,8 @@ export async function runService(_: object, command: Command, context: Context):
   const { nowMs } = context;
   const { values, effective } = loadConfig(command, context);
   const logger = createLogger(context.terminal.stderr, values.log.level, context.env['JOURNAL_STREAM']);
-  const signal = context.stopSignal();
+  const stalled = new AbortController();
+  const signal = AbortSignal.any([context.stopSignal(), stalled.signal]);
   const clock = new Clock();
   clock.checkSynchronised();
   const writer = openWriter(values, clock, (text) => {
@@ -62,8 +64,12 @@ export async function runService(_: object, command: Command, context: Context):
           onFatal,
         ),
       deliver: async () => {
-        if (delivery !== undefined)
-          await uplink({ ...delivery, connection: pulse.uplink, logger, signal, nowMs, random: Math.random });
+        if (delivery === undefined) return;
+        const end = await uplink({ ...delivery, connection: pulse.uplink, logger, signal, nowMs, random: Math.random });
+        if (end !== 'stalled') return;
+        logger.error('uplink: no receipt came for uplink.give_up_s; ending, so that whoever supervises this starts it anew');
+        context.terminal.exitCode = EXIT.tryLater;
+        stalled.abort('stalled');
       },
       notifier: createNotifier(context.env, (error) => {
         logger.warn({ reason: error.message }, 'systemd could not be told');

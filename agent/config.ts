@@ -133,7 +133,12 @@ const SETTINGS = v.strictObject({
     stall_s: setting(
       integer(1, 86_400),
       60,
-      'Without an answer for so many seconds, what the collector does not have is sent again.',
+      'Without an answer for so many seconds, what the collector does not have is sent again; then by a new connection.',
+    ),
+    give_up_s: setting(
+      integer(0, 31_536_000),
+      3600,
+      'While the broker is there and no receipt comes for so many seconds, the agent ends with exit 75, to be started again;\n0 for never.',
     ),
   }),
   heartbeat: v.strictObject({

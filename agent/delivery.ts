@@ -9,7 +9,7 @@ import type { Deflate } from '../tlog/segment.ts';
 import type { State } from '../tlog/state.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type CosignerKey, type NoteKey, type Signer } from '../tlog/vkey.ts';
-import type { LogRow } from './row.ts';
+import type { LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { Packer, type Packed } from './segments.ts';
 import type { Store } from './store.ts';
@@ -63,6 +63,8 @@ export class Delivery {
   #isGreeted = false;
   #isRefused = false;
   #isOver = false;
+  /** The newest receipt in the store, where nobody else puts one meanwhile. */
+  #latest: ReceiptRow | undefined;
   #receipted: number;
   #sent: number;
   /** Ends of the segments that were sent and are not receipted. */
@@ -80,7 +82,8 @@ export class Delivery {
     this.#maxWindow = window;
     this.#window = window;
     this.#admission = row.admission;
-    this.#receipted = parts.store.rows.latestReceipt(row.number)?.size ?? 0;
+    this.#latest = parts.store.rows.latestReceipt(row.number);
+    this.#receipted = this.#latest?.size ?? 0;
     this.#sent = this.#receipted;
     this.#movedAtMs = nowMs;
   }
@@ -102,6 +105,11 @@ export class Delivery {
 
   get isGreeted(): boolean {
     return this.#isGreeted;
+  }
+
+  /** Nothing waits that could be sent. */
+  get isLevel(): boolean {
+    return (this.#parts.store.rows.lastSeal(this.row.number)?.size ?? 0) <= this.#receipted;
   }
 
   /** The collector answered that it takes nothing of this log. */
@@ -130,7 +138,7 @@ export class Delivery {
 
   /** A state note that the fleet key signed and that came live. `admitted` with nothing held stands for a receipt of size 0. */
   onState({ standing, size, time, reason }: State, nowMs: number): Outcome {
-    const latest = this.#parts.store.rows.latestReceipt(this.row.number);
+    const latest = this.#latest;
     if (this.#isOver || time <= (latest?.time ?? 0)) return { kind: 'ignored' };
     if (standing !== 'admitted') {
       this.#isGreeted = false;
@@ -148,7 +156,7 @@ export class Delivery {
     const { suite, store, collector } = this.#parts;
     const { number } = this.row;
     const { size, root, time } = verifyReceipt(suite, note, { identity: this.#identityKey, collector });
-    const latest = store.rows.latestReceipt(number);
+    const latest = this.#latest;
     const isNewer = time > (latest?.time ?? 0);
     if (this.#isOver || size === 0 || !(isNewer || (time === latest?.time && size > latest.size))) return { kind: 'ignored' };
     if (freshness === 'retained' && size < this.#receipted) return { kind: 'ignored' };
@@ -161,6 +169,7 @@ export class Delivery {
     store.transaction(() => {
       store.insertReceipt(number, { size, time, note });
     });
+    this.#latest = { size, time, note };
     if (freshness === 'live' && isNewer) this.#greet(nowMs);
     const before = this.#receipted;
     if (size < before) return this.#fallBack(size, latest?.note);

@@ -6,7 +6,7 @@ import { TlogError } from '../tlog/error.ts';
 import { COSIGNATURE, ED25519, parseVkey } from '../tlog/vkey.ts';
 import type { AgentConfig } from './config.ts';
 import { openIdentity, pathsIn } from './generation.ts';
-import type { UplinkOptions } from './uplink-session.ts';
+import type { UplinkOptions } from './uplink-options.ts';
 import type { Writer } from './writer.ts';
 
 const TOKEN_BYTES = 32;
@@ -34,6 +34,7 @@ export function uplinkOptions(
     broker: { url: uplink.url, ...readCredentials('uplink', uplink) },
     keepAliveSeconds: uplink.keep_alive_s,
     stallMs: uplink.stall_s * 1000,
+    giveUpMs: uplink.give_up_s === 0 ? Infinity : uplink.give_up_s * 1000,
     identityOf: (row) => openIdentity(native, paths, row),
   };
 }

@@ -1,5 +1,4 @@
-import type { Logger } from 'pino';
-import { openSocket, type Broker } from '../program/broker-socket.ts';
+import { openSocket } from '../program/broker-socket.ts';
 import { MqttLink, PACKET_BYTES, type Freshness, type Limits, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
 import { encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
@@ -7,10 +6,9 @@ import { parseNote } from '../tlog/note.ts';
 import { parseOrigin } from '../tlog/origin.ts';
 import { STATE_FIRST_LINE, verifyState } from '../tlog/state.ts';
 import type { Signer } from '../tlog/vkey.ts';
-import type { Connection } from './connection.ts';
-import { Delivery, type DeliveryParts, type Outcome } from './delivery.ts';
-import type { LogRow } from './row.ts';
-import type { Writer } from './writer.ts';
+import { Delivery, type Outcome } from './delivery.ts';
+import type { Stall } from './stall.ts';
+import type { UplinkOptions } from './uplink-options.ts';
 
 const MAX_WINDOW = 8;
 /** How soon a new seal is seen. */
@@ -20,27 +18,11 @@ const OFFLINE = encodeUtf8('{"online":false}');
 
 type Kind = 'enroll' | 'segment' | 'checkpoint' | 'status';
 
-export interface UplinkOptions {
-  readonly writer: Writer;
-  readonly parts: DeliveryParts;
-  readonly broker: Broker;
-  readonly keepAliveSeconds: number;
-  /** Without an answer for so long, what no receipt covers is sent again, one segment at a time. */
-  readonly stallMs: number;
-  /** A log's identity key, where it is held. */
-  readonly identityOf: (row: LogRow) => Signer | undefined;
-  /** Told how it stands. */
-  readonly connection?: Connection;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-  readonly nowMs: () => number;
-  /** 0 ≤ r < 1 */
-  readonly random: () => number;
-}
-
 /** One connection, from its beginning to its end. */
 export class UplinkSession {
   readonly #options: UplinkOptions;
+  readonly #stall: Stall;
+  readonly #onStalled: () => void;
   readonly #link: MqttLink;
   readonly #topics: string;
   readonly #deliveries = new Map<string, Delivery>();
@@ -51,10 +33,12 @@ export class UplinkSession {
   #wasUseful = false;
   #failure: Error | undefined;
 
-  constructor(options: UplinkOptions, version: ProtocolVersion) {
+  constructor(options: UplinkOptions, version: ProtocolVersion, stall: Stall, onStalled: () => void) {
     const { writer, broker, keepAliveSeconds, random } = options;
     const { device } = parseOrigin(writer.row.origin);
     this.#options = options;
+    this.#stall = stall;
+    this.#onStalled = onStalled;
     this.#topics = `tallystick/v1/${device}`;
     this.#link = new MqttLink({
       open: () => openSocket(broker),
@@ -139,15 +123,20 @@ export class UplinkSession {
       this.#options.connection?.hinder(undefined);
       logger.info({ origin, receipted: log.receipted }, 'uplink: the collector answered');
     }
+    if (outcome.kind !== 'ignored') this.#stall.answered();
     switch (outcome.kind) {
       case 'ignored':
+        return;
       case 'greeted':
+        if (log.isLevel) this.#stall.over();
         return;
       case 'advanced':
+        this.#stall.over();
         this.#told = '';
         this.#options.connection?.hinder(undefined);
         return;
       case 'refused':
+        this.#stall.over();
         this.#tell(`${origin} is not taken: ${outcome.reason}`);
         return;
       case 'behind':
@@ -193,13 +182,13 @@ export class UplinkSession {
     const { nowMs, stallMs, writer } = this.#options;
     const now = nowMs();
     if (!this.#deliveries.has(writer.row.origin)) this.#begin(now);
-    for (const log of this.#deliveries.values()) {
-      if (!log.isStalled(now, stallMs)) continue;
-      if (log.isGreeted) this.#tell('segments were published, and no receipt came');
-      else if (!log.isRefused) this.#tell('the collector does not answer');
-      log.rewind(now);
-      this.#hello(log);
-    }
+    if (
+      this.#isOutOfPatience(
+        [...this.#deliveries.values()].filter((log) => log.isStalled(now, stallMs)),
+        now,
+      )
+    )
+      return;
     for (const log of this.#deliveries.values()) {
       if (this.#link.room === 0) return;
       const packed = log.next(now);
@@ -208,6 +197,20 @@ export class UplinkSession {
       this.#schedulePump();
       return;
     }
+  }
+
+  /** Asks again for these logs; or ends the connection, and in the end the uplink. */
+  #isOutOfPatience(stalled: readonly Delivery[], now: number): boolean {
+    for (const log of stalled) {
+      if (log.isGreeted) this.#tell('segments were published, and no receipt came');
+      else if (!log.isRefused) this.#tell('the collector does not answer');
+      log.rewind(now);
+    }
+    const step = stalled.some(({ isRefused }) => !isRefused) ? this.#stall.found(now) : 'ask';
+    if (step === 'give up') this.#onStalled();
+    else if (step === 'reconnect') this.#link.leave('no receipt came, trying another connection');
+    else for (const log of stalled) this.#hello(log);
+    return step !== 'ask';
   }
 
   /** Each log that still has something to deliver, or is to grow. */

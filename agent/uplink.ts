@@ -1,21 +1,31 @@
 import { keepConnected } from '../program/reconnect.ts';
-import { UplinkSession, type UplinkOptions } from './uplink-session.ts';
+import { Stall } from './stall.ts';
+import type { UplinkOptions } from './uplink-options.ts';
+import { UplinkSession } from './uplink-session.ts';
 
 const BACKOFF = { firstMs: 1000, maxMs: 120_000 };
 
 /**
  * Delivers until the signal: connects, says hello, waits for the collector's answer, publishes what it does not hold, and takes its
  * receipts. The store is the queue: nothing is handed on while there is no connection. The broker is trusted with nothing. FORMAT.md
- * §11. Rejects only where a log had to be closed and could not be continued.
+ * §11. Resolves to `stalled` where for `giveUpMs` a broker was there and no receipt came. Rejects only where a log had to be closed
+ * and could not be continued.
  */
-export async function uplink(options: UplinkOptions): Promise<void> {
-  const { signal, logger, random, connection } = options;
+export async function uplink(options: UplinkOptions): Promise<'stopped' | 'stalled'> {
+  const { logger, random, connection } = options;
+  const stalled = new AbortController();
+  const signal = AbortSignal.any([options.signal, stalled.signal]);
+  const stall = new Stall(options.giveUpMs ?? Infinity);
+  const onStalled = (): void => {
+    stalled.abort();
+  };
   await keepConnected({
-    connect: (version) => new UplinkSession(options, version).run(),
+    connect: (version) => new UplinkSession({ ...options, signal }, version, stall, onStalled).run(),
     backoff: BACKOFF,
     random,
     signal,
-    onEnd: ({ reason, error }, waitMs) => {
+    onEnd: ({ reason, error, wasReady }, waitMs) => {
+      if (!wasReady) stall.over();
       connection?.down(reason);
       logger.warn(
         { reason, waitMs: Math.round(waitMs), ...(error === undefined ? {} : { err: error }) },
@@ -23,4 +33,5 @@ export async function uplink(options: UplinkOptions): Promise<void> {
       );
     },
   });
+  return stalled.signal.aborted ? 'stalled' : 'stopped';
 }

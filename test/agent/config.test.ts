@@ -61,6 +61,7 @@ test('the defaults', () => {
       cert_file: '',
       key_file: '',
       stall_s: 60,
+      give_up_s: 3600,
     },
     http: { source: 'http', socket_mode: '0660', socket_group: '', tcp_port: 0, max_body_bytes: 16_777_216 },
     heartbeat: { interval_s: 900 },

@@ -1,7 +1,7 @@
 import { onTestFinished, vi } from 'vitest';
 import { openIdentity } from '../../agent/generation.ts';
 import { uplink } from '../../agent/uplink.ts';
-import type { UplinkOptions } from '../../agent/uplink-session.ts';
+import type { UplinkOptions } from '../../agent/uplink-options.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { createLogger } from '../../program/logger.ts';
 import { deflate, native } from '../../program/native.ts';
@@ -27,7 +27,7 @@ export interface Uplinking {
   receipted(size: number, log?: number): Promise<void>;
   stop(): Promise<void>;
   /** Settles with the uplink. */
-  readonly done: Promise<void>;
+  readonly done: Promise<'stopped' | 'stalled'>;
 }
 
 /** Delivers a device's logs until the test ends. Reconnects at once. */
