@@ -19,7 +19,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'own', include: ['test/**/*.test.ts'], exclude: [SHARED, BOOT] } },
       { extends: true, test: { name: 'shared', include: [SHARED], testTimeout: 120_000 } },
-      { extends: true, test: { name: 'boot', include: [BOOT] } },
+      { extends: true, test: { name: 'boot', include: [BOOT], testTimeout: 60_000 } },
     ],
   },
 });

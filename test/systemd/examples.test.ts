@@ -7,13 +7,16 @@ import { temporaryFolder } from '../agent/device.ts';
 
 const FOLDER = join(import.meta.dirname, '..', '..', 'systemd');
 
+const NAMES = { agent: '--fleet example.com --device press-7', collector: '--fleet example.com' } as const;
+
 test.each([
   ['agent', agent.renderDefaultConfig({ 'device.fleet': 'example.com', 'device.name': 'press-7' }), agent.loadAgentConfig],
   ['collector', collector.renderDefaultConfig({ 'collector.fleet': 'example.com' }), collector.loadCollectorConfig],
-])('%s.toml.example is what the program prints, and shows every setting with its default', (name, printed, load) => {
+] as const)('%s.toml.example is what the program prints, and shows every setting with its default', (name, printed, load) => {
   const path = join(FOLDER, `${name}.toml.example`);
   const shown = readFileSync(path, 'utf8');
-  expect(shown, `make it anew with: node dist/tallystick-${name}.js config init`).toBe(printed);
+  const anew = `node dist/tallystick-${name}.js config init ${NAMES[name]} > systemd/${name}.toml.example`;
+  expect(shown, `settings have changed: npm run build && ${anew}`).toBe(printed);
   const settings = load({ path, env: {}, flags: {} }).effective();
   // With every comment that is a statement made one.
   const whole = join(temporaryFolder(), 'whole.toml');

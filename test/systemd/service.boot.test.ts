@@ -114,8 +114,15 @@ describe.each([
   });
 
   test('it has a user of its own, no capability, a filter of system calls, bounded memory, and leaves no core', async () => {
-    const { MainPID = '', ...bounds } = await machine.show(service, 'MainPID', 'MemoryMax', 'MemoryHigh', 'TasksMax');
-    expect(bounds).toEqual({ MemoryMax: memoryMax, MemoryHigh: memoryHigh, TasksMax: '64' });
+    const { MainPID = '', ...bounds } = await machine.show(
+      service,
+      'MainPID',
+      'MemoryMax',
+      'MemoryHigh',
+      'TasksMax',
+      'WatchdogUSec',
+    );
+    expect(bounds).toEqual({ MemoryMax: memoryMax, MemoryHigh: memoryHigh, TasksMax: '64', WatchdogUSec: '1min' });
     const process = await machine.run(`cat /proc/${MainPID}/status /proc/${MainPID}/limits`);
     for (const line of [/^CapBnd:\t0+$/m, /^CapEff:\t0+$/m, /^NoNewPrivs:\t1$/m, /^Seccomp:\t2$/m]) expect(process).toMatch(line);
     expect(process).toMatch(/^Max core file size +0 +0 /m);
