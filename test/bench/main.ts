@@ -2,23 +2,29 @@ import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 import { measureAppend } from './append.ts';
 import { measureCapture, publishTo } from './capture.ts';
+import { measureCollect } from './collect.ts';
 import { measureDisk } from './disk.ts';
+import { measureDrain } from './drain.ts';
 import { appendForEver, measureDurability } from './durability.ts';
 import { measureEvidence } from './evidence.ts';
 import { inFolder } from './folder.ts';
 import { measureIdle } from './idle.ts';
+import { measureLoad } from './load.ts';
 import { describeMachine } from './machine.ts';
-import { makeMessages } from './messages.ts';
+import { makeMessages, PAYLOAD_BYTES } from './messages.ts';
 import { OURS } from './ours.ts';
 import { findHypercore, installPeers } from './peers.ts';
 import { PLAIN } from './plain.ts';
+import { publishLines } from './publisher.ts';
+import { makeReadings } from './readings.ts';
 import type { Side } from './side.ts';
 import { formatTable, type Line } from './table.ts';
 import { measureVerify } from './verify.ts';
+import { measureWire } from './wire.ts';
 
 /** How much is measured. */
-const FULL = { times: 5, scale: 1, entries: 1_000_000, groupsBeforeKill: 500, settleMs: 5000, samples: 21 };
-const QUICK = { times: 3, scale: 0.25, entries: 100_000, groupsBeforeKill: 100, settleMs: 2000, samples: 9 };
+const FULL = { times: 5, scale: 1, entries: 1_000_000, groupsBeforeKill: 500, settleMs: 5000, samples: 21, loadSeconds: 60 };
+const QUICK = { times: 3, scale: 0.25, entries: 100_000, groupsBeforeKill: 100, settleMs: 2000, samples: 9, loadSeconds: 15 };
 
 const PLANS = [
   { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 0.33 },
@@ -26,10 +32,15 @@ const PLANS = [
   { measure: 'append one by one', group: 1, messages: 4000, atLeast: 0.85 },
 ];
 const CAPTURED = 200_000;
+const LOADS = [
+  { rate: 1000, atMostMb: 85 },
+  { rate: 10_000, atMostMb: 130 },
+];
+const COLLECTED = 400_000;
 const PEER_PLAN = { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 1.5 };
 
 /** What else is measured, by the words of `--only`. */
-const OTHERS = ['hypercore', 'disk', 'verify', 'evidence', 'capture', 'idle', 'durability'];
+const OTHERS = ['hypercore', 'disk', 'verify', 'evidence', 'capture', 'idle', 'collector', 'drain', 'wire', 'load', 'durability'];
 
 const USAGE = `npm run bench [-- --quick] [--strict] [--only WORD]
 npm run bench:peers [-- --quick] [--strict]
@@ -46,6 +57,7 @@ const peersFolder = join(dirname(script), '..', 'test', 'bench', 'peers');
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === '--append-for-ever') return appendForEver(sideNamed(words[1]), words[2] ?? '');
   if (words[0] === '--publish-to') return publishTo(Number(words[1]), Number(words[2]));
+  if (words[0] === '--publish-lines') return publishLines(words[1], Number(words[2]), words.slice(3));
   const only = words.includes('--only') ? (words[words.indexOf('--only') + 1] ?? '') : undefined;
   const unknown = words.find((word) => !['--quick', '--peers', '--strict', '--only', only].includes(word));
   const isWanted = (what: string): boolean => only === undefined || what.includes(only);
@@ -59,10 +71,10 @@ async function main(words: readonly string[]): Promise<number> {
   const hypercore = findHypercore(peersFolder);
   const lines: Line[] = [];
   const notes: string[] = [];
-  const add = async (what: string, work: () => Promise<Line> | Line): Promise<void> => {
+  const add = async (what: string, work: () => Promise<Line | Line[]> | Line): Promise<void> => {
     if (!isWanted(what)) return;
     process.stderr.write(`measuring: ${what} …\n`);
-    lines.push(await work());
+    lines.push(...[await work()].flat());
   };
 
   const messages = makeMessages();
@@ -90,6 +102,16 @@ async function main(words: readonly string[]): Promise<number> {
     });
     await add('capture', () => measureCapture({ messages: CAPTURED * effort.scale, times: effort.times, script }));
     await add('idle', () => measureIdle({ ...effort, program: join(dirname(script), 'tallystick-agent.js') }));
+    const kinds = [
+      { kind: 'readings', heard: makeReadings() },
+      { kind: `${PAYLOAD_BYTES} random bytes`, heard: messages },
+    ];
+    for (const { kind, heard } of kinds) {
+      await add(`collector, ${kind}`, () => measureCollect(kind, heard, COLLECTED * effort.scale, effort.times));
+      await add(`drain, ${kind}`, () => measureDrain(kind, heard, effort.entries));
+    }
+    await add('wire', () => measureWire(script));
+    for (const plan of LOADS) await add(`load of ${plan.rate} msg/s`, () => measureLoad(plan, effort.loadSeconds, script));
   }
   const sides = [OURS, ...(words.includes('--peers') ? [] : [PLAIN]), ...(hypercore === undefined ? [] : [hypercore])];
   for (const side of isWanted('durability') ? sides : [])

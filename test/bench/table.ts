@@ -41,3 +41,8 @@ export function count(value: number): string {
 export function formatRatio({ ratio, lowest, highest }: { ratio: number; lowest: number; highest: number }): string {
   return `${ratio.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})`;
 }
+
+/** `why` stands where a baseline would. */
+export function notMeasured(measure: string, why: string, must: string): Line {
+  return { measure, ours: '', baseline: why, ratio: '', must, verdict: 'not measured' };
+}

@@ -1,0 +1,79 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readIfThere } from './machine.ts';
+
+/** Of the bundle that this is part of. */
+const DIST = dirname(fileURLToPath(import.meta.url));
+const SAMPLE_INTERVAL_MS = 250;
+
+export interface Service {
+  /** Resident memory since it was started, every quarter of a second, in megabytes of 10^6 bytes; 0 where the system does not tell. */
+  readonly residentMb: readonly number[];
+  said(): string;
+  hasEnded(): boolean;
+  stop(): Promise<void>;
+}
+
+export type Name = 'tallystick-agent' | 'tallystick-collector';
+
+/** A command of a shipped program that ends by itself: what it printed. */
+export function runCommand(name: Name, args: readonly string[]): string {
+  return execFileSync(process.execPath, [join(DIST, `${name}.js`), ...args], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** `run` of a shipped program as its systemd unit starts it, with node's flags and environment from there; resolves once it is up. */
+export async function startService(name: Name, args: readonly string[]): Promise<Service> {
+  const { flags, env } = readUnit(name);
+  const child = spawn(process.execPath, [...flags, join(DIST, `${name}.js`), ...args, 'run'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  const exited = once(child, 'exit');
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      if (said.includes('"started"')) resolve();
+    });
+    child.once('exit', () => {
+      reject(new Error(`benchmark: expected ${name} to start, got its end: ${said}`));
+    });
+  });
+  const residentMb: number[] = [];
+  const timer = setInterval(() => {
+    residentMb.push(residentOf(child.pid));
+  }, SAMPLE_INTERVAL_MS);
+  return {
+    residentMb,
+    said: () => said,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+    stop: async () => {
+      clearInterval(timer);
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** The newest of them, of so many seconds. */
+export function lastOf({ residentMb }: Service, seconds: number): number[] {
+  return residentMb.slice(-Math.ceil((seconds * 1000) / SAMPLE_INTERVAL_MS));
+}
+
+function readUnit(name: Name): { flags: string[]; env: Record<string, string> } {
+  const unit = readFileSync(join(DIST, '..', 'systemd', `${name}.service`), 'utf8');
+  const [, words = ''] = /^ExecStart=\S+ (.*) run$/m.exec(unit) ?? [];
+  const variables = [...unit.matchAll(/^Environment=(\w+)=(\S*)$/gm)];
+  return {
+    flags: words.split(' ').filter((word) => word.startsWith('--')),
+    env: Object.fromEntries(variables.map(([, key = '', value = '']) => [key, value])),
+  };
+}
+
+function residentOf(pid: number | undefined): number {
+  const found = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid ?? 0}/status`));
+  return (Number(found?.[1] ?? 0) * 1024) / 1e6;
+}
