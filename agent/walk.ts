@@ -16,6 +16,7 @@ import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { sealsIn, type Extent } from './extent.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
+import { tellsOfShed } from './shed.ts';
 
 /** What fits into leaf-data with the hashes around it. */
 const MAX_STEM_BYTES = 65_535 - 32 - 34;
@@ -144,8 +145,16 @@ export class Walk {
   /** A payload is missing where it was too large to be kept, or where an entry says that it was shed. */
   #withheld(index: number, stem: Uint8Array): void {
     const isSized = readHeader(new Reader(stem)).attributes.some(([key]) => key === '$size');
-    if (isSized || this.#rows.isShed(this.#log, index)) return;
+    if (isSized || this.#isShed(index)) return;
     this.#fault(`entry ${index}: expected its payload, got none, and no entry says that it was shed`);
+  }
+
+  /** An entry of the agent's own says so. One that was pruned can't be asked any more; nothing is pruned without a receipt. */
+  #isShed(index: number): boolean {
+    if (!this.#rows.isShed(this.#log, index)) return false;
+    const by = this.#rows.shedBy(this.#log, index);
+    if (by !== undefined) return tellsOfShed(by, this.#identity.name, index);
+    return this.#rows.logs().some(({ number }) => this.#rows.firstHeld(number) > 0);
   }
 
   #changed(index: number, stem: Uint8Array, hash: Uint8Array): void {

@@ -23,7 +23,9 @@ export function verifyFleetLog(suite: Suite, store: Store, keys: PublicKeys, onF
   const row = store.fleet.row();
   const tree = new Tree(suite);
   let leaves = 0;
-  for (const { position, note, hash } of store.fleet.leaves()) {
+  for (const { position, log, size, note, hash } of store.fleet.leaves()) {
+    if (size === 0 && store.logs.byNumber(log) === undefined)
+      onFault(`leaf ${position}: expected log ${log}, of which it is the admission, got none: the log was removed`);
     if (position !== leaves) onFault(`leaf ${leaves}: expected next, got leaf ${position}: leaves are missing`);
     if (!equal(leafHash(suite, note), hash))
       onFault(`leaf ${position}: expected the hash of its note, got another: it was changed`);

@@ -167,7 +167,10 @@ class Walk {
     }
     if (!equal(stemLeafHash(this.#suite, this.#head, stem, hash), leaf)) this.#changed(index, stem, hash);
     this.#try(`entry ${index}`, () => {
-      const { time } = readHeader(new Reader(stem));
+      const { time, attributes } = readHeader(new Reader(stem));
+      // FORMAT.md §6: a salt without its payload is that of one that was too large to be kept.
+      if (payload === null && salt.some((byte) => byte !== 0) && !attributes.some(([key]) => key === '$size'))
+        this.#onFault(`entry ${index}: expected its payload, got none, and its salt is there`);
       this.#mergedTime = mergedTime(time, this.#mergedTime, this.#receipt?.time ?? 0);
       if (merged !== this.#mergedTime)
         this.#onFault(`entry ${index}: expected the merged time ${this.#mergedTime}, got ${merged}`);
