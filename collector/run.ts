@@ -5,13 +5,15 @@ import type { Collector } from './collector.ts';
 import type { Inbox } from './inbox.ts';
 
 const TICK_MS = 1000;
+/** Two of them may lie apart by as much, however short systemd's patience is. */
+const LATE_MS = 2 * TICK_MS;
 
 export interface RunOptions {
-  readonly collector: Collector;
+  readonly collector: Pick<Collector, 'tick' | 'close'>;
   /** The embedded one; it is closed at the end. */
-  readonly broker: Broker | undefined;
+  readonly broker: Pick<Broker, 'close'> | undefined;
   /** At least one. */
-  readonly inboxes: readonly Inbox[];
+  readonly inboxes: readonly Pick<Inbox, 'run' | 'publish' | 'tell'>[];
   readonly notifier: Notifier;
   readonly logger: Logger;
   readonly nowSeconds: () => number;
@@ -37,7 +39,7 @@ export async function run({ collector, broker, inboxes, notifier, logger, nowSec
   const timer = setInterval(tick, TICK_MS);
   // What can't be done for long is not tried for ever: then systemd starts the service again.
   const watchdog = setInterval(() => {
-    if (nowMs() - workedAtMs < notifier.aliveMs) notifier.alive();
+    if (nowMs() - workedAtMs < Math.max(notifier.aliveMs, LATE_MS)) notifier.alive();
   }, notifier.aliveMs);
   try {
     const ended = Promise.all(inboxes.map((inbox) => inbox.run()));
