@@ -37,6 +37,9 @@ export function openWriter(config: AgentConfig, clock: Clock, tell: (text: strin
     name: { fleet: config.device.fleet, device: config.device.name },
     limits: { entries: config.seal.max_entries, bytes: config.seal.max_bytes },
     read: () => clock.read(),
+    onRecovered: ({ folder, found }) => {
+      tell(`the store was damaged and stands in ${folder}: ${found}`);
+    },
     onContinued: (closed, by) => {
       tell(`the log ${closed.origin} is closed, because ${closed.closed ?? ''}; ${by.origin} continues it`);
     },

@@ -13,7 +13,7 @@ import type { Rows } from './rows.ts';
 
 const MESSAGES_A_COMMIT = 1000;
 /** Tells that the payload of a moved entry is not a payload but the commitment to one that is not here. */
-const COMMITMENT: Attribute = ['$payload', 'commitment'];
+export const COMMITMENT: Attribute = ['$payload', 'commitment'];
 
 /** Entries of a closed log that are to go on in the next one. */
 interface Range {

@@ -23,13 +23,20 @@ export function createIdentity(path: string, identity: Signer): void {
 /** The key that `vkey` is the public half of. Undefined where there is no file, or what it holds is something else; errors of the
  * system go through. */
 export function readIdentity(path: string, suite: Suite, vkey: string): Signer | undefined {
+  const signer = readIdentityFile(path, suite);
+  return signer !== undefined && formatVkey(signerKey(suite, signer, ED25519)) === vkey ? signer : undefined;
+}
+
+/** {@link readIdentity}, whatever key it is. */
+export function readIdentityFile(path: string, suite: Suite): Signer | undefined {
   const text = ifThere(() => readFileSync(path, 'utf8'));
   const [first, name = '', seed = '', end, ...rest] = text?.split('\n') ?? [];
   if (first !== FIRST_LINE || end !== '' || rest.length > 0) return undefined;
   try {
     const signer: Signer = { name, seed: decodeBase64(seed) };
-    const isKey = signer.seed.length === 32 && formatVkey(signerKey(suite, signer, ED25519)) === vkey;
-    return isKey ? signer : undefined;
+    if (signer.seed.length !== 32) return undefined;
+    signerKey(suite, signer, ED25519);
+    return signer;
   } catch (error) {
     if (error instanceof TlogError) return undefined;
     throw error;

@@ -6,7 +6,8 @@ import { payloadHash } from '../tlog/payload.ts';
 import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { EXIT, Failure } from '../program/failure.ts';
+import type { Failure } from '../program/failure.ts';
+import { damagedStore } from './damage.ts';
 import type { EpochRow } from './row.ts';
 import type { Random, Sealer, SealPoint } from './seal.ts';
 import { entryPayloadHash, saltsOfRow } from './salts.ts';
@@ -188,7 +189,5 @@ function openEpoch(suite: Suite, { k, start, saltKey, salts }: EpochRow): Epoch 
 }
 
 function damaged(log: number, what: string): Failure {
-  return new Failure(EXIT.error, `store: expected log ${log} as it was written, got ${what}`, {
-    hint: 'run tallystick-agent verify; do not delete the file: what it still holds can be proven',
-  });
+  return damagedStore(`store: expected log ${log} as it was written, got ${what}`);
 }

@@ -3,8 +3,8 @@ import type { Subtree } from '../tlog/merkle.ts';
 import type { Seal } from '../tlog/seal.ts';
 import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { EXIT, Failure } from '../program/failure.ts';
 import { integrityOf, schemaOf } from '../program/sqlite.ts';
+import { damagedStore } from './damage.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
 
@@ -96,17 +96,23 @@ export class Rows {
     return this.#sql(sql).get(log * LOG_STRIDE, ...range(log), index) as EpochRow | undefined;
   }
 
-  /** Seals from number `k` on. */
-  *seals(log: number, k = 0): Generator<Omit<Seal, 'logId'>> {
+  /** Epoch `k`, which ends at seal `k`. */
+  epoch(log: number, k: number): EpochRow | undefined {
+    const sql = 'SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch WHERE id = ?';
+    return this.#sql(sql).get(log * LOG_STRIDE, log * LOG_STRIDE + k) as EpochRow | undefined;
+  }
+
+  /** Seals from number `k` on, `atOnce` read at a time. */
+  *seals(log: number, k = 0, atOnce = ROWS_A_READ): Generator<Omit<Seal, 'logId'>> {
     const base = log * LOG_STRIDE;
     const sql =
       'SELECT id, size, root, public_key, next_public_key, signature FROM seal WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?';
     for (let at = k; ;) {
       const rows = this.#sql(sql)
         .raw()
-        .all(base + at, range(log)[1], ROWS_A_READ) as RawSeal[];
+        .all(base + at, range(log)[1], atOnce) as RawSeal[];
       for (const row of rows) yield toSeal(row, base);
-      if (rows.length < ROWS_A_READ) return;
+      if (rows.length < atOnce) return;
       at += rows.length;
     }
   }
@@ -179,7 +185,7 @@ export class Rows {
       subtrees: (level, position, count) => this.#subtrees(log, level, position, count),
     };
     return subtreesOf(suite, stored, (leaf) => {
-      throw new Failure(EXIT.error, `log ${log}: expected entry ${leaf} in the store, got nothing there`);
+      throw damagedStore(`log ${log}: expected entry ${leaf} in the store, got nothing there`);
     });
   }
 

@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import { existsSync, truncateSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { createPrivate } from '../program/sqlite.ts';
@@ -13,6 +14,7 @@ export class StoreLock {
 
   /** Throws (try later) where another process holds it. */
   constructor(path: string) {
+    clearDamaged(path);
     this.#db = attempt(STORE.program, path, () => {
       // Whoever may read this file can keep the agent from starting.
       createPrivate(path);
@@ -39,5 +41,22 @@ export class StoreLock {
 
   release(): void {
     this.#db.close();
+  }
+}
+
+/**
+ * The file holds nothing but the lock itself: what a dying card made of it is not to keep the agent from starting. SQLite asks for the
+ * lock before it looks at what is there, so nobody holds a file that it finds to be none of its own.
+ */
+function clearDamaged(path: string): void {
+  if (!existsSync(path)) return;
+  const db = new Database(path, { timeout: 0 });
+  try {
+    db.pragma('schema_version');
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError) || !['SQLITE_NOTADB', 'SQLITE_CORRUPT'].includes(error.code)) return;
+    truncateSync(path);
+  } finally {
+    db.close();
   }
 }

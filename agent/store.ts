@@ -142,6 +142,12 @@ export class Store {
     this.#run('INSERT INTO shed VALUES (?, ?, ?)', base + from, base + end, by.log * LOG_STRIDE + by.index);
   }
 
+  /** Like {@link insertShed}, by ids; without the entry that says so it is none. */
+  keepShed(firstId: number, endId: number, byId: number): void {
+    const sql = 'INSERT OR IGNORE INTO shed SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM entry WHERE id = ?)';
+    this.#run(sql, firstId, endId, byId, byId);
+  }
+
   shedPayload(log: number, index: number, hash: Uint8Array): void {
     this.#run('UPDATE entry SET payload = NULL, payload_hash = ? WHERE id = ?', hash, log * LOG_STRIDE + index);
   }

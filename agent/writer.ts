@@ -4,11 +4,14 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import type { Suite } from '../tlog/suite.ts';
+import { checkStore } from './check-store.ts';
 import type { Reading } from './clock.ts';
 import { moveEntries } from './continue.ts';
+import { damagedStore } from './damage.ts';
 import { event, type Events } from './events.ts';
 import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
 import { Log, type Appended, type Message, type SealLimits } from './log.ts';
+import { damageOf, finishRecovery, isRecovering, recoverStore, type Recovery } from './recover.ts';
 import type { LogRow } from './row.ts';
 import { STORE } from './schema.ts';
 import type { Random, Sealer } from './seal.ts';
@@ -24,6 +27,8 @@ export interface WriterOptions {
   readonly read: () => Reading;
   /** Told when a log is closed and another one continues it. */
   readonly onContinued: (closed: LogRow, by: LogRow) => void;
+  /** Told when a damaged store was moved aside. */
+  readonly onRecovered?: (recovery: Recovery) => void;
 }
 
 const random: Random = () => new Uint8Array(randomBytes(32));
@@ -67,22 +72,45 @@ export class Writer {
 
   /**
    * Takes the lock and opens the log that grows. Where its keys are gone the log is closed and a new generation continues it:
-   * capture goes on whatever happened to the old one.
+   * capture goes on whatever happened to the old one. A store that is damaged is moved aside, and what can be read of it recovered.
    */
   static open(options: WriterOptions): Writer {
-    const lock = new StoreLock(options.paths.lock);
+    const { paths } = options;
+    const lock = new StoreLock(paths.lock);
     try {
-      const store = Store.open(options.paths.store);
+      if (isRecovering(paths)) Writer.#recover(options, 'its recovery was cut off');
+      finishRecovery(paths);
       try {
-        return attempt(STORE.program, options.paths.store, () => new Writer(options, lock, store));
+        return Writer.#openHeld(options, lock);
       } catch (error) {
-        store.close();
-        throw error;
+        const damage = damageOf(error, paths);
+        if (damage === undefined) throw error;
+        Writer.#recover(options, damage);
+        return Writer.#openHeld(options, lock);
       }
     } catch (error) {
       lock.release();
       throw error;
     }
+  }
+
+  static #openHeld(options: WriterOptions, lock: StoreLock): Writer {
+    const { suite, paths } = options;
+    const store = Store.open(paths.store);
+    try {
+      return attempt(STORE.program, paths.store, () => {
+        checkStore(suite, store.rows, paths.store);
+        return new Writer(options, lock, store);
+      });
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  static #recover({ suite, paths, name, limits, read, onRecovered }: WriterOptions, damage: string): void {
+    const recovery = recoverStore({ suite, paths, name, limits, read, random, damage });
+    onRecovered?.(recovery);
   }
 
   get row(): LogRow {
@@ -159,11 +187,7 @@ export class Writer {
       sealer?.close();
       const [damage] = rows.integrity();
       // Where seals can't be read, the key that seals next can't be known; a log is not given up for that.
-      if (damage !== undefined) {
-        throw new Failure(EXIT.error, `${paths.store}: expected a sound SQLite database, got a damaged one (${damage})`, {
-          hint: 'do not delete it: what it still holds can be proven',
-        });
-      }
+      if (damage !== undefined) throw damagedStore(`${paths.store}: expected a sound database, got a damaged one (${damage})`);
       // What is sealed can be delivered without the epoch key, and nothing without the identity key.
       const receipted = rows.latestReceipt(row.number)?.size ?? 0;
       const reason = identity === undefined ? 'the identity key is lost' : 'the epoch key is lost';

@@ -46,6 +46,18 @@ export function explainSqlite(program: string, path: string, error: unknown): un
   return error instanceof Database.SqliteError ? explain(program, path, error) : error;
 }
 
+/** The cause of a `Failure` that says so of a file which SQLite itself reads. */
+export class Damage extends Error {}
+
+/** Whether a `Failure` of {@link attempt} says that the file does not hold what was written into it. */
+export function isDamage({ cause }: Error): boolean {
+  if (cause instanceof Damage) return true;
+  return cause instanceof Database.SqliteError && DAMAGE.some((code) => cause.code.startsWith(code));
+}
+
+/** The last is of tables that are not there. */
+const DAMAGE = ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR'];
+
 function missingFolder(program: string, path: string): Failure {
   return new Failure(EXIT.error, `${path}: expected a folder to keep the store in, got none`, {
     hint: `run ${program} init, or check store.directory`,

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { closeSync, openSync } from 'node:fs';
 import { EXIT, Failure } from './failure.ts';
-import { attempt } from './sqlite-error.ts';
+import { attempt, Damage } from './sqlite-error.ts';
 
 /** Whose store it is, and what stands in it. */
 export interface StoreKind {
@@ -61,7 +61,9 @@ export function openStore(kind: StoreKind, path: string, mode: 'read' | 'write')
 function checkKind(db: Database.Database, { program, applicationId, version }: StoreKind, path: string): void {
   const found = db.pragma('application_id', { simple: true });
   if (found !== applicationId) {
-    throw new Failure(EXIT.error, `${path}: expected a store of ${program}, got another SQLite file`);
+    // Another program's, or one whose beginning is gone.
+    const cause = new Damage(`application id ${String(found)}`);
+    throw new Failure(EXIT.error, `${path}: expected a store of ${program}, got another SQLite file`, { cause });
   }
   const format = db.pragma('user_version', { simple: true });
   if (format !== version) {
