@@ -4,6 +4,7 @@ import { withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
 import { exportAll, prove, status, tail, verify } from './command-read.ts';
+import { doctor, support } from './command-operate.ts';
 import { append, runService } from './command-write.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Context } from './context.ts';
@@ -67,6 +68,15 @@ program
   .command('status')
   .description('where the log stands, and each trouble with what to do; exit 6 if something needs somebody')
   .action(withContext(status));
+program
+  .command('doctor')
+  .description('look at configuration, store, keys, clock, disk, brokers and collector; exit 6 if something fails')
+  .action(withContext(doctor));
+program
+  .command('support-bundle')
+  .description('what a maintainer needs, without keys, passwords and payloads, as JSON')
+  .option('--out <file>', 'where to; standard output if not given')
+  .action((options: { out?: string }, command: Command) => support(options, command, context, process.versions.node));
 program
   .command('tail')
   .description('the newest entries')

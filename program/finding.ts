@@ -44,6 +44,8 @@ export function describeFindings(findings: readonly Finding[]): { ok: boolean; j
   const failed = findings.filter(({ status }) => status === 'FAIL').length;
   const ok = failed === 0;
   const lines = findings.map(({ status, what, detail }) => visible(`${status}  ${what}: ${detail}`));
-  const summary = ok ? 'everything fits' : `${failed} of ${findings.length} checks failed`;
+  const warned = findings.filter(({ status }) => status === 'WARN').length;
+  const well = warned === 0 ? 'everything fits' : `nothing failed, ${warned} of ${findings.length} checks warn`;
+  const summary = ok ? well : `${failed} of ${findings.length} checks failed`;
   return { ok, json: { ok, findings }, text: [...lines, summary].join('\n') };
 }

@@ -1,0 +1,164 @@
+import type { Command } from 'commander';
+import { printResult } from '../program/command.ts';
+import { sourcesOf } from '../program/config-command.ts';
+import { createFileDurably } from '../program/durable-file.ts';
+import { readCredentials } from '../program/credentials.ts';
+import { EXIT, Failure } from '../program/failure.ts';
+import { describeFindings, fail, pass, type Finding } from '../program/finding.ts';
+import { native } from '../program/native.ts';
+import { checkSchema } from '../program/schema.ts';
+import { version } from '../program/version.ts';
+import { encodeUtf8 } from '../tlog/bytes.ts';
+import { askAgent } from './ask.ts';
+import { Clock } from './clock.ts';
+import { loadConfig, reading, type Context } from './context.ts';
+import { examine, type Asked } from './doctor.ts';
+import { pathsIn } from './generation.ts';
+import { helloOf } from './hello.ts';
+import { gather } from './known.ts';
+import { checkPermissions } from './permissions.ts';
+import { probe } from './probe.ts';
+import { reportOf } from './report.ts';
+import type { LogRow } from './row.ts';
+import { STATEMENTS } from './schema.ts';
+import { describeLog, listFiles, supportBundle } from './support.ts';
+import { formatCount, type Known } from './trouble.ts';
+
+/** Looks at everything an agent needs, beside it, and changes nothing. */
+export async function doctor(_: object, command: Command, context: Context): Promise<void> {
+  const { findings } = await examineAll(command, context);
+  const { ok, text } = describeFindings(findings);
+  if (!ok) context.terminal.exitCode = EXIT.trouble;
+  printResult(context.terminal, command, { json: { ok, findings }, text });
+}
+
+/** Gathers what a maintainer needs; nothing in it is secret, or was said by a machine. */
+export async function support(options: { out?: string }, command: Command, context: Context, node: string): Promise<void> {
+  const { terminal } = context;
+  const { findings, config, known } = await examineAll(command, context);
+  const { values } = config ?? {};
+  const logs =
+    values === undefined || known === undefined
+      ? []
+      : reading(values, (rows) => rows.logs().map((row) => describeLog(rows, row)));
+  const bundle = supportBundle({
+    version,
+    node,
+    config: config?.effective() ?? [],
+    // The line that is wrong may be a password in the wrong place.
+    findings:
+      config === undefined
+        ? findings.map((found) => ({ ...found, detail: found.detail.replace(/, got .*/s, ', got something else') }))
+        : findings,
+    report: known === undefined ? undefined : reportOf(known),
+    logs,
+    files: values === undefined || known === undefined ? [] : listFiles(values.store.directory),
+  });
+  const text = `${JSON.stringify(bundle, null, 2)}\n`;
+  if (options.out === undefined) {
+    terminal.stdout.write(text);
+    return;
+  }
+  createFileDurably(options.out, encodeUtf8(text), { mode: 0o600 });
+  printResult(terminal, command, {
+    json: { file: options.out, bytes: text.length },
+    text: `${options.out}: ${formatCount(text.length)} characters, no keys, passwords or payloads; read it before you send it`,
+  });
+}
+
+interface Examined {
+  readonly findings: Finding[];
+  /** Undefined where it can't be used. */
+  readonly config: ReturnType<typeof loadConfig> | undefined;
+  /** Undefined where the store can't be read. */
+  readonly known: Known | undefined;
+}
+
+async function examineAll(command: Command, context: Context): Promise<Examined> {
+  const config: { all?: ReturnType<typeof loadConfig> } = {};
+  const loaded = tried('configuration', () => {
+    config.all = loadConfig(command, context);
+    return [pass('configuration', `${sourcesOf(command, context.env).path}: can be used`)];
+  });
+  if (config.all === undefined) return { findings: loaded, config: undefined, known: undefined };
+  const { values } = config.all;
+  const paths = pathsIn(values.store.directory);
+  const { mqtt, uplink } = values;
+  const secrets = [mqtt.password_file, mqtt.key_file, uplink.password_file, uplink.key_file, uplink.token_file];
+  const row: { newest?: LogRow } = {};
+  const store = tried('store', () =>
+    reading(values, (rows) => {
+      row.newest = rows.logs().at(-1) as LogRow;
+      return checkSchema([], rows.schema(), STATEMENTS).map((found) =>
+        found.what === 'store'
+          ? pass('store', `${paths.store} can be read; tallystick-agent verify recomputes all of it`)
+          : found,
+      );
+    }),
+  );
+  const permissions = tried('permissions', () =>
+    checkPermissions(
+      paths,
+      secrets.filter((path) => path !== ''),
+    ),
+  );
+  const clock = new Clock();
+  clock.checkSynchronised();
+  const asked: { -readonly [Key in keyof Asked]: Asked[Key] } = {
+    isSynchronised: clock.read().clock === 1,
+    mqtt: undefined,
+    uplink: undefined,
+  };
+  const id = `tallystick-${values.device.name}-doctor-${Math.floor(Math.random() * 2 ** 32).toString(16)}`;
+  const brokers = await triedLater('broker of mqtt.url', async () => {
+    if (mqtt.url === '') return;
+    asked.mqtt = await probe({
+      broker: { url: mqtt.url, ...readCredentials('mqtt', mqtt) },
+      clientId: id,
+      filters: mqtt.filters,
+    });
+  });
+  const { newest } = row;
+  const uplinks = await triedLater('broker of uplink.url', async () => {
+    if (uplink.url === '' || newest === undefined) return;
+    const broker = { url: uplink.url, ...readCredentials('uplink', uplink) };
+    asked.uplink = await probe({ broker, clientId: id, ...helloOf(native, values, newest) });
+  });
+  const agent = await askAgent(values.runtime.socket);
+  const found: { known?: Known } = {};
+  const parts =
+    newest === undefined
+      ? []
+      : tried('store', () => {
+          found.known = reading(values, (rows) => gather(native, values, rows, agent, clock.read().time / 1e6));
+          return examine(found.known, asked);
+        });
+  const findings = [...loaded, ...store, ...permissions, ...brokers, ...uplinks, ...parts];
+  return { findings, config: config.all, known: found.known };
+}
+
+/** What can't be looked at is a finding too. */
+function tried(what: string, look: () => Finding[]): Finding[] {
+  try {
+    return look();
+  } catch (error) {
+    return [unseen(what, error)];
+  }
+}
+
+async function triedLater(what: string, look: () => Promise<void>): Promise<Finding[]> {
+  try {
+    await look();
+    return [];
+  } catch (error) {
+    return [unseen(what, error)];
+  }
+}
+
+/** Our own bugs go through. */
+function unseen(what: string, error: unknown): Finding {
+  if (error instanceof Failure) return fail(what, `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`);
+  if (error instanceof Error && 'code' in error)
+    return fail(what, `${error.message}; run this as the user of the service, or root`);
+  throw error;
+}
