@@ -29,6 +29,8 @@ export interface Packed {
 const FIRST_BUDGET_BYTES = MAX_ITEMS_BYTES / 2;
 /** What the next one is aimed at: it may be compressed less well than the last. */
 const AIM_BYTES = 0.85 * MAX_SEGMENT_BYTES;
+/** So many fill a segment of what is compressed well. */
+const SEALS_A_READ = 16;
 
 /**
  * Packs a log into segments, each with as many epochs as fit. How many that are is a guess from how well the one before was
@@ -70,12 +72,13 @@ export class Packer {
     const { number } = this.#row;
     const epochs: Epoch[] = [];
     let bytes = 0;
-    for (const seal of this.#rows.seals(number, this.#rows.epochOf(number, from)?.k ?? 0)) {
-      const row = this.#rows.epochOf(number, seal.size - 1);
+    for (const seal of this.#rows.seals(number, this.#rows.epochOf(number, from)?.k ?? 0, SEALS_A_READ)) {
+      const row = this.#rows.epoch(number, seal.k);
       if (row === undefined || epochs.length === MAX_SEALS) break;
+      // As if it were as large as the one before: to read one that then has no room would cost as much as to send it.
+      if (epochs.length > 0 && bytes + (epochs.at(-1)?.items.length ?? 0) > this.#budget) break;
       const epoch = packEpoch(this.#suite, this.#rows, number, row, seal);
       bytes += epoch.items.length;
-      if (epochs.length > 0 && bytes > this.#budget) break;
       epochs.push(epoch);
     }
     return epochs;
@@ -119,16 +122,19 @@ interface Epoch {
 }
 
 function packEpoch(suite: Suite, rows: Rows, log: number, row: EpochRow, seal: Omit<Seal, 'logId'>): Epoch {
-  const saltAt = saltsOfRow(suite, row.saltKey, row.salts);
+  const { start, saltKey } = row;
   const items: Uint8Array[] = [];
-  const salts: Uint8Array[] = [];
-  for (const entry of rows.entries(log, row.start, seal.size)) {
-    items.push(encodeItem(entry.stem, carried(entry)));
-    const salt = saltAt(entry.index - row.start);
-    salts.push(isErased(salt) ? new Uint8Array() : salt);
-  }
-  const isWhole = row.saltKey !== null && salts.every((salt) => salt.length > 0);
-  return { start: row.start, seal, salts: isWhole ? row.saltKey : salts, items: concat(...items) };
+  for (const entry of rows.entries(log, start, seal.size)) items.push(encodeItem(entry.stem, carried(entry)));
+  // While there is a salt-key no salt is erased.
+  return { start, seal, salts: saltKey ?? saltsIn(suite, row, items.length), items: concat(...items) };
+}
+
+function saltsIn(suite: Suite, { saltKey, salts }: EpochRow, count: number): Uint8Array[] {
+  const saltAt = saltsOfRow(suite, saltKey, salts);
+  return Array.from({ length: count }, (_, place) => {
+    const salt = saltAt(place);
+    return isErased(salt) ? new Uint8Array() : salt;
+  });
 }
 
 function carried({ payload, payloadHash }: EntryRow): Carried {

@@ -1,12 +1,10 @@
 import { TlogError } from '../tlog/error.ts';
 import { mergedTime } from '../tlog/merged-time.ts';
 import { leafHash } from '../tlog/hash.ts';
-import { Tree } from '../tlog/merkle.ts';
 import type { SignedSegment } from '../tlog/segment.ts';
-import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import { verifySegment, type Verified } from '../tlog/verify.ts';
 import { settleClaims } from './claim.ts';
-import { heldLog, joinHashes, splitHashes } from './log.ts';
+import { heldLog, joinHashes } from './log.ts';
 import type { Parts } from './parts.ts';
 import { signReceipt } from './receipt.ts';
 import type { ForkRow, LogRow, LogState } from './row.ts';
@@ -42,10 +40,9 @@ export function takeSegment(parts: Parts, row: LogRow, segment: SignedSegment, n
 function extend(parts: Parts, row: LogRow, segment: SignedSegment, verified: Extends, nowSeconds: number): Taken | undefined {
   const { suite, store } = parts;
   const { number: log } = row;
-  const { entries, newSeals } = verified;
+  const { entries, newSeals, newSubtrees } = verified;
   const { time, receipt } = signReceipt(parts, row, segment.checkpoint, nowSeconds);
   const mergedTimes = mergeTimes(row, entries, time);
-  const subtrees = newSubtrees(parts, row, entries);
   const to: LogState = {
     size: verified.tree.size,
     peaks: joinHashes(verified.tree.peaks),
@@ -61,7 +58,7 @@ function extend(parts: Parts, row: LogRow, segment: SignedSegment, verified: Ext
     if (!store.logs.advance(row, to)) return undefined;
     store.logs.insertEntries(log, entries, mergedTimes);
     for (const [i, seal] of newSeals.entries()) store.logs.insertSeal(log, seal, travelled[i]?.salts ?? []);
-    for (const { level, position, hash } of subtrees) store.logs.insertSubtree(log, level, position, hash);
+    for (const { level, position, hash } of newSubtrees) store.logs.insertSubtree(log, level, position, hash);
     store.fleet.insertLeaf({ log, size: to.size, time, note: receipt, hash: leafHash(suite, receipt) });
     return settleClaims(parts, { ...row, ...to }, nowSeconds);
   });
@@ -76,20 +73,4 @@ function mergeTimes(row: LogRow, entries: Extends['entries'], receiptSeconds: nu
     times[i] = before;
   }
   return times;
-}
-
-interface StoredSubtree {
-  readonly level: number;
-  readonly position: number;
-  readonly hash: Uint8Array;
-}
-
-function newSubtrees({ suite }: Parts, row: LogRow, entries: Extends['entries']): StoredSubtree[] {
-  const completed: StoredSubtree[] = [];
-  const tree = new Tree(suite, row.size, splitHashes(row.peaks));
-  const keep = (level: number, position: number, hash: Uint8Array): void => {
-    if (level % STORED_LEVELS === 0) completed.push({ level, position, hash });
-  };
-  for (const { leaf } of entries) tree.append(leaf, keep);
-  return completed;
 }

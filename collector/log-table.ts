@@ -13,6 +13,10 @@ import { firstThat } from './search.ts';
 
 /** One statement for many rows is a third faster than one for each. */
 const ROWS_A_STATEMENT = 32;
+const ENTRY_COLUMNS = 5;
+const PAYLOAD_COLUMNS = 2;
+const INSERT_ENTRIES = insertOf('entry', ENTRY_COLUMNS, ROWS_A_STATEMENT);
+const INSERT_PAYLOADS = insertOf('payload', PAYLOAD_COLUMNS, ROWS_A_STATEMENT);
 /** Rows that a reader takes at once, of each log that it merges. */
 const ROWS_A_READ = 128;
 const NO_SALT = new Uint8Array(16);
@@ -107,25 +111,25 @@ export class LogTable {
   /** `mergedTimes` of the entries, in their order. */
   insertEntries(log: number, entries: readonly VerifiedEntry[], mergedTimes: Float64Array): void {
     const base = log * LOG_STRIDE;
-    let rows: unknown[] = [];
-    let payloads: unknown[] = [];
-    for (const [i, { index, stem, payloadHash, leaf, payload }] of entries.entries()) {
-      rows.push(base + index, mergedTimes[i], stem, payloadHash, leaf);
-      if (payload !== null) payloads.push(base + index, payload);
-      if ((i + 1) % ROWS_A_STATEMENT !== 0) continue;
-      this.#insertMany('entry', 5, rows);
-      this.#insertMany('payload', 2, payloads);
-      [rows, payloads] = [[], []];
+    for (let at = 0; at < entries.length; at += ROWS_A_STATEMENT) {
+      const rows: unknown[] = [];
+      const payloads: unknown[] = [];
+      const end = Math.min(at + ROWS_A_STATEMENT, entries.length);
+      for (let i = at; i < end; i++) {
+        const { index, stem, payloadHash, leaf, payload } = entries[i] as VerifiedEntry;
+        rows.push(base + index, mergedTimes[i], stem, payloadHash, leaf);
+        if (payload !== null) payloads.push(base + index, payload);
+      }
+      this.#insertMany('entry', ENTRY_COLUMNS, INSERT_ENTRIES, rows);
+      this.#insertMany('payload', PAYLOAD_COLUMNS, INSERT_PAYLOADS, payloads);
     }
-    this.#insertMany('entry', 5, rows);
-    this.#insertMany('payload', 2, payloads);
   }
 
-  #insertMany(table: string, columns: number, values: unknown[]): void {
-    if (values.length === 0) return;
-    const row = `(${Array(columns).fill('?').join(', ')})`;
-    const rows = Array(values.length / columns).fill(row);
-    this.#sql(`INSERT INTO ${table} VALUES ${rows.join(', ')}`).run(values);
+  /** `full`: the statement for {@link ROWS_A_STATEMENT} rows, whose text need not be made again. */
+  #insertMany(table: string, columns: number, full: string, values: unknown[]): void {
+    const rows = values.length / columns;
+    if (rows === 0) return;
+    this.#sql(rows === ROWS_A_STATEMENT ? full : insertOf(table, columns, rows)).run(values);
   }
 
   /** `salts` as the seal brought them; where some are withheld, zeros stand in their places. */
@@ -212,6 +216,11 @@ export class LogTable {
       .pluck()
       .all(log, level, from, from + count) as Uint8Array[];
   }
+}
+
+function insertOf(table: string, columns: number, rows: number): string {
+  const row = `(${Array(columns).fill('?').join(', ')})`;
+  return `INSERT INTO ${table} VALUES ${Array(rows).fill(row).join(', ')}`;
 }
 
 function stateValues({ size, peaks, head, k, sealKey, mergedTime, time, receipt }: LogState): unknown[] {

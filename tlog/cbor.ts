@@ -11,6 +11,8 @@ export type Value = number | string | Uint8Array | readonly Value[];
 const MAJOR_TYPES = ['unsigned integer', 'negative integer', 'byte string', 'text string', 'array', 'map', 'tag', 'simple value'];
 /** Deeper than anything the format nests; keeps hostile nesting off the stack. */
 const MAX_DEPTH = 16;
+/** What is smaller than this has a shorter form than one of 1, 2, 4, 8 bytes. */
+const SHORTEST = [24, 2 ** 8, 2 ** 16, 2 ** 32];
 
 /** The one encoding of `value`. Asserts that integers are in range; throws `malformed` on text that has no UTF-8. */
 export function encode(value: Value): Uint8Array {
@@ -149,10 +151,12 @@ export class Reader {
     const info = initial & 31;
     if (info < 24) return info;
     if (info > 27) throw new TlogError('malformed', `${thing}: expected a definite length, got additional information ${info}`);
-    const width = 2 ** (info - 24);
+    const width = 1 << (info - 24);
+    const end = this.at + width;
+    if (end > this.bytes.length) this.take(width, thing);
     let n = 0;
-    for (const byte of this.take(width, thing)) n = n * 256 + byte;
-    const shortest = width === 1 ? 24 : 256 ** (width / 2);
+    while (this.at < end) n = n * 256 + (this.bytes[this.at++] as number);
+    const shortest = SHORTEST[info - 24] as number;
     if (n < shortest) throw new TlogError('malformed', `${thing}: expected the shortest form of ${n}, got one of ${width} bytes`);
     if (n > Number.MAX_SAFE_INTEGER) throw new TlogError('malformed', `${thing}: expected at most 2^53-1, got more`);
     return n;

@@ -7,6 +7,7 @@ import type { Tree } from './merkle.ts';
 import { payloadHash, saltsOf } from './payload.ts';
 import { continueSeals, type Seal, type SealState } from './seal.ts';
 import { readItem, verifySegmentSignature, type Item, type SegmentSeal, type SignedSegment } from './segment.ts';
+import { STORED_LEVELS } from './subtrees.ts';
 import type { Suite } from './suite.ts';
 import type { NoteKey } from './vkey.ts';
 
@@ -43,9 +44,18 @@ export type Verified =
   | ({ readonly kind: 'extends'; readonly checkpoint: Checkpoint; readonly entries: readonly VerifiedEntry[] } & Extension)
   | { readonly kind: 'duplicate' | 'early'; readonly checkpoint: Checkpoint };
 
+/** A complete subtree of the log's tree, of a level that stores keep. */
+export interface StoredSubtree {
+  readonly level: number;
+  readonly position: number;
+  readonly hash: Uint8Array;
+}
+
 /** The log as it is once the segment is stored. */
 export interface Extension {
   readonly newSeals: readonly Seal[];
+  /** Those that the new entries complete. */
+  readonly newSubtrees: readonly StoredSubtree[];
   readonly tree: Tree;
   readonly head: Uint8Array;
   readonly seals: SealState;
@@ -84,10 +94,14 @@ export function verifySegment(suite: Suite, segment: SignedSegment, log: HeldLog
   // Step 8
   const tree = log.tree.clone();
   const entries: VerifiedEntry[] = [];
+  const newSubtrees: StoredSubtree[] = [];
+  const keep = (level: number, position: number, hash: Uint8Array): void => {
+    if (level % STORED_LEVELS === 0) newSubtrees.push({ level, position, hash });
+  };
   const travelled: { readonly seal: SegmentSeal; readonly root: Uint8Array }[] = [];
   for (const seal of segment.seals.slice(first)) {
     for (const entry of walkEpoch(walk, seal)) {
-      tree.append(entry.leaf);
+      tree.append(entry.leaf, keep);
       entries.push(entry);
     }
     travelled.push({ seal, root: tree.root() });
@@ -107,7 +121,7 @@ export function verifySegment(suite: Suite, segment: SignedSegment, log: HeldLog
   if (!equal(tree.root(), checkpoint.root)) {
     throw new TlogError('mismatch', `checkpoint: expected the root of the first ${end} entries, got another`);
   }
-  return { kind: 'extends', checkpoint, entries, newSeals, tree, head: walk.head, seals: state };
+  return { kind: 'extends', checkpoint, entries, newSeals, newSubtrees, tree, head: walk.head, seals: state };
 }
 
 /** Seal sizes rise strictly within `(start, end]` and the last is `end`. */
