@@ -1,76 +1,113 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { readings } from './readings.ts';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { machineReadings, MACHINES } from './machines.ts';
+import { parseOptions, USAGE, type Options } from './options.ts';
+import { replay } from './replay.ts';
+import { Screen } from './screen.ts';
+import { Senders } from './senders.ts';
+import { DEVICE, FLEET, Site } from './site.ts';
+import { tell, watch, type Teller } from './story.ts';
+import { account } from './verdict.ts';
+import { printCommands } from './commands.ts';
 
-const { values } = parseArgs({
-  options: { replay: { type: 'string' }, messages: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
-});
+const EXIT = { well: 0, trouble: 1, usage: 2, interrupted: 130 } as const;
+const GRACE_MS = 1000;
+const DAY_MS = 86_400_000;
 
-const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
-const programs = resolve(import.meta.dirname);
-const config = join(folder, 'agent.toml');
-const trust = join(folder, 'trust.txt');
-const input = values.replay ?? join(folder, 'messages.ndjson');
-/** What did not end as it should. */
+/** Why the demo ends before its time. */
+const ending = new AbortController();
 const troubles: string[] = [];
+const screen = new Screen(process.stdout);
 
-/** Runs a shipped program as a process of its own and shows what a person would see. */
-function run(program: string, args: readonly string[], expected: number, stdin: 'ignore' | number = 'ignore'): string {
-  process.stdout.write(`\n$ ${program} ${args.join(' ')}${typeof stdin === 'number' ? ` < ${input}` : ''}\n`);
-  const { status, stdout } = spawnSync(process.execPath, [join(programs, `${program}.js`), ...args], {
-    stdio: [stdin, 'pipe', 'inherit'],
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
+/** The first is told at once; all of them cost the exit code. */
+function onTrouble(reason: string): void {
+  if (ending.signal.aborted) return;
+  if (troubles.length === 0) screen.say('TROUBLE', reason);
+  troubles.push(reason);
+}
+
+/** A program is gone: nobody can go on after this, and it is why of whatever was told before. */
+function onLost(reason: string): void {
+  if (ending.signal.aborted) return;
+  screen.say('TROUBLE', reason);
+  troubles.unshift(reason);
+  ending.abort('trouble');
+}
+
+/** Rejects as soon as the demo is to end. */
+async function pause(ms: number): Promise<void> {
+  await setTimeout(ms, undefined, { signal: ending.signal });
+}
+
+async function play(options: Options, site: Site): Promise<void> {
+  const messages = options.replay === undefined ? machineReadings(options.seed) : replay(options.replay);
+  const who = options.replay ?? `${MACHINES.join(', ')} (--seed ${options.seed})`;
+  screen.title('Each program is a process of its own');
+  const port = await site.startCollector();
+  screen.say('collector', `runs, with a broker in it on 127.0.0.1:${port}`);
+  const brokerUrl = await site.startBroker();
+  screen.say('gateway', `its own broker runs: ${brokerUrl}`);
+  await site.startAgent(brokerUrl);
+  screen.say('agent', `${FLEET}/${DEVICE} runs: listens to that broker, and to HTTP on agent.sock`);
+  const senders = await Senders.start({
+    brokerUrl,
+    socket: site.socket,
+    readings: messages,
+    perSecond: options.perSecond,
+    acknowledged: site.acknowledged,
+    onTrouble,
   });
-  process.stdout.write(stdout);
-  if (status !== expected) {
-    process.stdout.write(`exit ${status}, expected ${expected}\n`);
-    troubles.push(program);
+  try {
+    screen.say('machines', `${options.perSecond} messages a second: ${who}`);
+    const teller: Teller = { site, screen, pause, onTrouble };
+    const startedMs = performance.now();
+    const forMs = options.forMs ?? DAY_MS;
+    await tell(teller, forMs);
+    const leftMs = (): number => forMs - (performance.now() - startedMs);
+    if (options.forMs === undefined) await printCommands(teller);
+    do await watch(teller, Math.max(0, Math.min(leftMs(), DAY_MS)));
+    while (options.forMs === undefined);
+    await account(teller, senders);
+  } finally {
+    senders.abandon();
   }
-  return stdout;
 }
 
-function agent(args: readonly string[], stdin: 'ignore' | number = 'ignore'): string {
-  return run('tallystick-agent', ['--config', config, ...args], 0, stdin);
+async function main(options: Options): Promise<number> {
+  const site = new Site(resolve(import.meta.dirname), onLost);
+  screen.print(`Tallystick, in ${site.folder} until it ends; Ctrl-C ends it`);
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => ending.abort('interrupted'));
+  try {
+    await play(options, site);
+  } catch (error) {
+    // That a program is gone may show in what is asked of it before it shows here.
+    if (!ending.signal.aborted) await Promise.race([once(ending.signal, 'abort'), setTimeout(GRACE_MS)]);
+    onTrouble(error instanceof Error ? error.message : String(error));
+  }
+  const isInterrupted = ending.signal.reason === 'interrupted';
+  ending.abort('over');
+  screen.live('');
+  if (isInterrupted) screen.print('\nEnding: processes are stopped and the folder is removed …');
+  await site.close();
+  if (troubles.length > 0) {
+    screen.print(`\nNot well: ${troubles[0] ?? ''}${troubles.length > 1 ? `, and ${troubles.length - 1} more` : ''}`);
+    return EXIT.trouble;
+  }
+  if (isInterrupted) return EXIT.interrupted;
+  screen.print('\nWell: every message that the agent acknowledged was receipted and audited intact.');
+  return EXIT.well;
 }
 
-function say(text: string): void {
-  process.stdout.write(`\n== ${text}\n`);
+function readOptions(): Options | undefined {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(EXIT.usage);
+  }
 }
 
-say('A gateway gets its keys. What anybody needs to check it later is the public key.');
-const store = ['--set', `store.directory=${join(folder, 'data')}`];
-const init = agent(['init', '--fleet', 'example', '--device', 'press-7', ...store]);
-const key = /^public key +(\S+)$/m.exec(init)?.[1] ?? '';
-writeFileSync(trust, `device ${key}\n`);
-
-say('It records messages of machines: hash-chained, sealed, on the disk before the command says so.');
-if (values.replay === undefined) writeFileSync(input, readings(Number(values.seed), Number(values.messages)));
-agent(['append'], openSync(input, 'r'));
-agent(['status']);
-agent(['tail', '-n', '3']);
-agent(['verify']);
-
-say('One entry is proven to somebody who trusts nothing but the public key.');
-const evidence = join(folder, 'entry-1234.tally.json');
-agent(['proof', '1234', '--out', evidence]);
-run('tallystick-audit', ['evidence', evidence, '--trust', trust], 0);
-
-say('The whole log is exported. In a copy one byte of one payload is changed; the auditor names the entry.');
-const exported = join(folder, 'log.tally');
-const copy = join(folder, 'changed.tally');
-agent(['export', exported]);
-run('tallystick-audit', ['replay', exported, '--trust', trust], 0);
-const bytes = readFileSync(exported);
-const at = bytes.indexOf('"value":', Math.floor(bytes.length / 2)) + 9;
-bytes[at] = (bytes[at] ?? 0) ^ 1;
-writeFileSync(copy, bytes);
-run('tallystick-audit', ['replay', copy, '--trust', trust], 3);
-
-rmSync(folder, { recursive: true });
-const isWell = troubles.length === 0;
-process.stdout.write(isWell ? '\nAll of it went as it should.\n' : '\nSomething did not go as it should, see above.\n');
-process.exitCode = isWell ? 0 : 1;
+const options = readOptions();
+if (options === undefined) process.stdout.write(USAGE);
+else process.exit(await main(options));

@@ -23,7 +23,7 @@ export function readings(seed: number, count: number): string {
 }
 
 /** mulberry32: small, and good enough for weather. 0 ≤ r < 1. */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { parseJsonMessage } from '../agent/ndjson.ts';
+import type { Reading } from './machines.ts';
+
+/** Every so many of them goes by HTTP, the others by MQTT. */
+const HTTP_EVERY = 8;
+
+/**
+ * The messages of a file, `{"topic": …, "payload": …}` a line, over and over; a payload is the source text of its value. Throws an
+ * Error that names file, line and what was expected.
+ */
+export function replay(path: string): Generator<Reading, never> {
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .map((text, i) => ({ text, number: i + 1 }))
+    .filter(({ text }) => text.trim() !== '');
+  if (lines.length === 0) throw new Error(`${path}: expected at least one message, got none`);
+  const messages = lines.map(({ text, number }, i): Reading => {
+    try {
+      const { topic, payload } = parseJsonMessage(text);
+      if (topic === undefined || !isTopic(topic))
+        throw new Error('topic: expected one that can be published to, got none or another');
+      return { topic, payload, way: i % HTTP_EVERY === HTTP_EVERY - 1 ? 'http' : 'mqtt' };
+    } catch (error) {
+      throw new Error(`${path}:${number}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  });
+  return repeat(messages);
+}
+
+function* repeat(messages: readonly Reading[]): Generator<Reading, never> {
+  for (;;) yield* messages;
+}
+
+/** MQTT 3.1.1 §4.7: no wildcards, no NUL; what begins with "$" is the broker's own. */
+function isTopic(topic: string): boolean {
+  return topic !== '' && !/^\$|[+#\0]/.test(topic);
+}
