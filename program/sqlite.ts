@@ -16,6 +16,8 @@ export interface StoreKind {
 /** Nobody else reads what a store holds. */
 const PRIVATE = 0o600;
 const JOURNAL_LIMIT_BYTES = 16 * 2 ** 20;
+/** better-sqlite3's own is 16 MiB, which a log that is only appended to has no use for. */
+const CACHE_KIB = 4096;
 const FULL = 2;
 
 /** SQLite would make a database that all may read, and gives its WAL the mode of the database. One that is there stays as it is. */
@@ -87,6 +89,7 @@ function configure(db: Database.Database, path: string): void {
     ['recursive_triggers', 'ON', 1],
     ['trusted_schema', 'OFF', 0],
     ['journal_size_limit', JOURNAL_LIMIT_BYTES, JOURNAL_LIMIT_BYTES],
+    ['cache_size', -CACHE_KIB, -CACHE_KIB],
   ];
   for (const [name, value, readsBack] of settings) {
     db.pragma(`${name} = ${value}`);
