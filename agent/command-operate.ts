@@ -19,6 +19,7 @@ import { gather } from './known.ts';
 import { checkPermissions } from './permissions.ts';
 import { probe } from './probe.ts';
 import { reportOf } from './report.ts';
+import { explainStore } from './repair.ts';
 import type { LogRow } from './row.ts';
 import { STATEMENTS } from './schema.ts';
 import { describeLog, listFiles, supportBundle } from './support.ts';
@@ -28,6 +29,16 @@ import { formatCount, type Known } from './trouble.ts';
 export async function doctor(_: object, command: Command, context: Context): Promise<void> {
   const { findings } = await examineAll(command, context);
   const { ok, text } = describeFindings(findings);
+  if (!ok) context.terminal.exitCode = EXIT.trouble;
+  printResult(context.terminal, command, { json: { ok, findings }, text });
+}
+
+/** Explains a damaged store; changes nothing. */
+export function repair(_: object, command: Command, context: Context): void {
+  const { values } = loadConfig(command, context);
+  const findings = explainStore(native, pathsIn(values.store.directory));
+  const ok = findings.every(({ status }) => status !== 'FAIL');
+  const { text } = describeFindings(findings);
   if (!ok) context.terminal.exitCode = EXIT.trouble;
   printResult(context.terminal, command, { json: { ok, findings }, text });
 }

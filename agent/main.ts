@@ -4,7 +4,7 @@ import { withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
 import { exportAll, prove, status, tail, verify } from './command-read.ts';
-import { doctor, support } from './command-operate.ts';
+import { doctor, repair, support } from './command-operate.ts';
 import { append, runService } from './command-write.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Context } from './context.ts';
@@ -72,6 +72,10 @@ program
   .command('doctor')
   .description('look at configuration, store, keys, clock, disk, brokers and collector; exit 6 if something fails')
   .action(withContext(doctor));
+program
+  .command('repair')
+  .description('explain a damaged store, what is recovered of it and what was set aside; deletes and changes nothing')
+  .action(withContext(repair));
 program
   .command('support-bundle')
   .description('what a maintainer needs, without keys, passwords and payloads, as JSON')

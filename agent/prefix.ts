@@ -12,9 +12,15 @@ import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { Failure } from '../program/failure.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import type { Remains, Salvage } from './salvage.ts';
 import { entryPayloadHash, saltsOfRow } from './salts.ts';
 import type { Store } from './store.ts';
+
+/** Where the prefix goes: a store, or what only counts it. */
+export interface PrefixStore extends Pick<Store, 'insertEntry' | 'insertSeal' | 'insertEpoch' | 'insertReceipt' | 'keepSubtree'> {
+  readonly rows: Pick<Rows, 'subtree'>;
+}
 
 /** How far a log could be recovered. */
 export interface Prefix {
@@ -30,7 +36,7 @@ export interface Prefix {
  * Writes into an empty log of `store` what of `remains` can be shown to be what was once written: entry after entry as long as each
  * hashes to its leaf hash, the seals over them, the receipts of their roots. To be called in a transaction.
  */
-export function recoverPrefix(suite: Suite, store: Store, salvage: Salvage, remains: Remains, row: LogRow): Prefix {
+export function recoverPrefix(suite: Suite, store: PrefixStore, salvage: Salvage, remains: Remains, row: LogRow): Prefix {
   const { number } = row;
   const { seals } = remains;
   const edge = openEdge(suite, store, remains, row);
@@ -88,7 +94,7 @@ interface Edge {
 }
 
 /** Where the held entries begin: at the first, or behind those that are pruned, where the hashes that pruning leaves are there. */
-function openEdge(suite: Suite, store: Store, { entries, subtrees, receipts }: Remains, row: LogRow): Edge {
+function openEdge(suite: Suite, store: PrefixStore, { entries, subtrees, receipts }: Remains, row: LogRow): Edge {
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const state = { logId: id, k: 0, size: 0, publicKey: verifyEnrolment(suite, row.enrolment).sealKey };
   const from = entries[0]?.index ?? 0;
@@ -107,7 +113,7 @@ function openEdge(suite: Suite, store: Store, { entries, subtrees, receipts }: R
   }
 }
 
-function insertEpoch(store: Store, { epochs }: Remains, log: number, k: number, start?: number): EpochRow | undefined {
+function insertEpoch(store: PrefixStore, { epochs }: Remains, log: number, k: number, start?: number): EpochRow | undefined {
   const epoch = epochs.get(k);
   if (epoch === undefined || (start !== undefined && epoch.start !== start)) return undefined;
   store.insertEpoch(log, epoch);

@@ -54,6 +54,7 @@ const FILES = [
   'agent/identity.ts',
   'agent/known.ts',
   'agent/permissions.ts',
+  'agent/repair.ts',
   'agent/support.ts',
   'agent/keys.ts',
   'agent/listen.ts',

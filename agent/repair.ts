@@ -1,0 +1,124 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from '../program/failure.ts';
+import { fail, pass, warn, type Finding } from '../program/finding.ts';
+import { attempt } from '../program/sqlite-error.ts';
+import { subtreesOf } from '../tlog/subtrees.ts';
+import type { Suite } from '../tlog/suite.ts';
+import { checkStore } from './check-store.ts';
+import { damagedStore } from './damage.ts';
+import type { Paths } from './generation.ts';
+import { setAsideIn } from './known.ts';
+import { follow, recoverPrefix, type Prefix, type PrefixStore } from './prefix.ts';
+import { damageOf, isRecovering } from './recover.ts';
+import { Salvage } from './salvage.ts';
+import { STORE } from './schema.ts';
+import { Store } from './store.ts';
+import { formatCount } from './trouble.ts';
+import { verifyStore } from './verify-store.ts';
+
+/**
+ * Explains what is wrong with a store, what of it the agent recovers at its next start, and what was set aside before. Reads only:
+ * nothing is moved, changed or deleted, whatever is found.
+ */
+export function explainStore(suite: Suite, paths: Paths): Finding[] {
+  return [...explainOpen(suite, paths), ...setAsideIn(paths).flatMap((name) => explainAside(suite, paths, name))];
+}
+
+function explainOpen(suite: Suite, paths: Paths): Finding[] {
+  if (isRecovering(paths)) {
+    return [fail('store', `the recovery of a damaged one was cut off; start the agent, which goes on with it, and look again`)];
+  }
+  try {
+    const faults = readAll(suite, paths);
+    if (faults.length === 0) return [pass('store', `${paths.store} is sound; there is nothing to repair`)];
+    const told = faults.map(({ what, detail }) => fail(what, detail));
+    const explained = 'the agent goes on with this store, because its end is sound; tallystick-agent export keeps it as evidence';
+    return [
+      ...told,
+      fail('store', `somebody changed it, or the disk did; ${explained}`),
+      ...prefixes(suite, paths.store, 'is sound'),
+    ];
+  } catch (error) {
+    const damage = damageOf(error, paths);
+    if (damage !== undefined) {
+      const next = `at its next start the agent moves it into a folder ${join(paths.folder, 'damaged-…')}, deletes nothing, recovers what follows and goes on in a new generation`;
+      return [fail('store', `is damaged: ${damage}; ${next}`), ...prefixes(suite, paths.store, 'will be recovered')];
+    }
+    if (error instanceof Failure) return [fail('store', `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`)];
+    throw error;
+  }
+}
+
+/** What does not fit in a store that the agent would go on with; throws what keeps it from that. */
+function readAll(suite: Suite, { store, ...paths }: Paths): Finding[] {
+  const rows = Store.openRows(store);
+  try {
+    return attempt(STORE.program, store, () => {
+      const [damage] = rows.integrity();
+      if (damage !== undefined) throw damagedStore(`${store}: expected a sound SQLite database, got a damaged one (${damage})`);
+      checkStore(suite, rows, store);
+      const findings = verifyStore(suite, rows, { ...paths, store }, () => () => undefined);
+      return findings.filter(({ status, what }) => status === 'FAIL' && what !== 'identity key' && what !== 'epoch key');
+    });
+  } finally {
+    rows.close();
+  }
+}
+
+function explainAside(suite: Suite, { folder }: Paths, name: string): Finding[] {
+  const path = join(folder, name);
+  const store = statSync(path).isDirectory() ? join(path, 'log.db') : path;
+  if (!existsSync(store)) return [warn(name, `lies in ${folder} and holds no store; it was left as it is`)];
+  const bytes = formatCount(statSync(store).size);
+  const about = `a damaged store of ${bytes} bytes that was set aside; what it held of the log is in the one that grows now; keep it until that is delivered or exported`;
+  return [warn(name, about), ...prefixes(suite, store, 'was recovered').map(({ detail }) => warn(name, detail))];
+}
+
+/** For each log that is found in a file, how far it holds together, and what is found behind that. */
+function prefixes(suite: Suite, store: string, what: string): Finding[] {
+  const salvage = new Salvage(store);
+  try {
+    const found = salvage.logs.map((remains) => {
+      const { row, entries, number } = remains;
+      if (row === undefined)
+        return warn(`log ${number}`, `its name is gone; ${formatCount(entries.length)} of its entries are found`);
+      const prefix = follow((): Prefix => recoverPrefix(suite, counting(suite), salvage, remains, row));
+      if (prefix === undefined) return warn(row.origin, 'what is found of it does not fit its own key');
+      const { size, sealed, receipted } = prefix;
+      const loose = new Set(entries.filter(({ index }) => index >= size).map(({ index }) => index)).size;
+      const behind = loose === 0 ? '' : `; ${formatCount(loose)} entries found behind that are recorded again, without the chain`;
+      return warn(
+        row.origin,
+        `the prefix of ${formatCount(size)} entries ${what}, ${formatCount(sealed)} of them under seals, ${formatCount(receipted)} held by the collector${behind}`,
+      );
+    });
+    return found.length === 0 ? [warn('log', 'none is found in what is left of the file')] : found;
+  } finally {
+    salvage.close();
+  }
+}
+
+/** Takes a prefix and keeps nothing but the hashes that later ones are made of. */
+function counting(suite: Suite): PrefixStore {
+  const hashes = new Map<string, Uint8Array>();
+  const keep = (_: number, level: number, position: number, hash: Uint8Array): void => {
+    hashes.set(`${level}/${position}`, hash);
+  };
+  const range = (level: number, from: number, count: number): Uint8Array[] =>
+    Array.from({ length: count }, (_, i) => hashes.get(`${level}/${from + i}`)).filter((hash) => hash !== undefined);
+  const stored = { leaves: (position: number, count: number) => range(0, position, count), subtrees: range };
+  return {
+    insertEntry: () => undefined,
+    insertSeal: () => undefined,
+    insertEpoch: () => undefined,
+    insertReceipt: () => undefined,
+    keepSubtree: keep,
+    rows: {
+      subtree: () =>
+        subtreesOf(suite, stored, (leaf) => {
+          throw damagedStore(`expected the hashes that pruning leaves before entry ${leaf}, got none`);
+        }),
+    },
+  };
+}
