@@ -11,7 +11,7 @@ import { startProgress } from '../program/progress.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
-import { loadConfig, reading, type Context } from './context.ts';
+import { compareKeys, loadConfig, reading, type Context } from './context.ts';
 import { exportLog } from './export.ts';
 import { makeEvidence } from './proof.ts';
 import type { LogRow } from './row.ts';
@@ -27,11 +27,12 @@ export async function verify(_: object, command: Command, context: Context): Pro
   await reading(values, (store) => {
     const total = store.logs.all().reduce((sum, { size }) => sum + size, 0);
     const progress = startProgress({ stream: terminal.stderr, label: 'verify', unit: 'entries', total, nowMs });
-    const { ok, json, text } = describeFindings(
-      verifyStore(native, store, (done) => {
+    const { ok, json, text } = describeFindings([
+      compareKeys(store, values),
+      ...verifyStore(native, store, (done) => {
         progress.update(done);
       }),
-    );
+    ]);
     progress.end();
     if (!ok) terminal.exitCode = EXIT.tampered;
     printResult(terminal, command, { json, text });

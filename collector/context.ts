@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Terminal } from '../program/command.ts';
 import { sourcesOf } from '../program/config-command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
+import { fail, pass, warn, type Finding } from '../program/finding.ts';
 import { inflate, native } from '../program/native.ts';
 import { formatVkey } from '../tlog/vkey.ts';
 import { loadCollectorConfig, type CollectorConfig } from './config.ts';
@@ -50,6 +51,27 @@ export function openParts(config: CollectorConfig): Parts {
   }
   const { waiting, waiting_of_device: waitingOfDevice, early_segments: earlySegments, samples } = config.limits;
   return { suite: native, inflate, store, keys, limits: { waiting, waitingOfDevice, earlySegments, samples } };
+}
+
+/** Whether the store names the keys that the collector signs with: whoever makes it anew, with keys of his own, leaves all else well. */
+export function compareKeys(store: Store, config: CollectorConfig): Finding {
+  try {
+    const keys = openKeys(native, keyPaths(config), config.collector.fleet);
+    return attemptKeys(() => checkKeys(store, keys));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return warn('keys', `not compared with those of the store: ${error.message}`);
+  }
+}
+
+function attemptKeys(check: () => void): Finding {
+  try {
+    check();
+    return pass('keys', 'those of the store are the ones that the collector signs with');
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return fail('keys', error.message);
+  }
 }
 
 /** Receipts and fleet log of a store are by keys that never change. */

@@ -118,6 +118,13 @@ export function newScene(programs: Programs = 'shipped'): Scene {
   return sceneIn(folder, programs);
 }
 
+/** Another card with the same files. */
+export function copyOf({ paths, device }: Card, folder: string): Card {
+  const other = join(folder, 'copy');
+  cpSync(paths.folder, other, { recursive: true });
+  return cardIn(other, device, 'called');
+}
+
 function keep(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
