@@ -4,31 +4,33 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from './alternate.ts';
 import { inFolder } from './folder.ts';
-import { readIfThere } from './machine.ts';
 import { verdict, type Line } from './table.ts';
+import { readUnit, residentOf } from './unit.ts';
 
 const MAX_MB = 75;
-/** As in systemd/tallystick-agent.service. */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64'];
 const SAMPLE_INTERVAL_MS = 250;
 
 export interface IdlePlan {
   /** `dist/tallystick-agent.js`. */
   readonly program: string;
+  /** V8 gives back what the start took once nothing has happened for some ten seconds. */
   readonly settleMs: number;
   readonly samples: number;
 }
 
-/** Resident memory of the agent that has nothing to do, with the flags of its unit; beside it a bare Node with the same flags. */
+/** Resident memory of the agent that has nothing to do, as its unit starts it; beside it a bare Node that is started in the same way. */
 export async function measureIdle({ program, settleMs, samples }: IdlePlan): Promise<Line> {
-  const agent = await inFolder(async (folder) => {
+  const running = inFolder(async (folder) => {
     const config = join(folder, 'agent.toml');
     const paths = { 'store.directory': join(folder, 'data'), 'runtime.socket': join(folder, 'agent.sock') };
     const set = ['--config', config, ...Object.entries(paths).flatMap(([key, path]) => ['--set', `${key}=${path}`])];
     execFileSync(process.execPath, [program, ...set, 'init', '--fleet', 'bench', '--device', 'gateway-1'], { stdio: 'pipe' });
     return watch([program, ...set, 'run'], '"started"', settleMs, samples);
   });
-  const bare = await watch(['-e', 'console.error("started"); setInterval(() => {}, 1e6)'], 'started', settleMs, samples);
+  const [agent, bare] = await Promise.all([
+    running,
+    watch(['-e', 'console.error("started"); setInterval(() => {}, 1e6)'], 'started', settleMs, samples),
+  ]);
   const measured = agent.mb > 0;
   return {
     measure: 'agent process idle, as its unit starts it',
@@ -48,7 +50,11 @@ async function watch(
   samples: number,
 ): Promise<{ mb: number; startMs: number }> {
   const start = performance.now();
-  const child = spawn(process.execPath, [...NODE_FLAGS, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const { flags, env } = readUnit('tallystick-agent');
+  const child = spawn(process.execPath, [...flags, ...words], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   const exited = once(child, 'exit');
   try {
     let said = '';
@@ -61,7 +67,7 @@ async function watch(
     await sleep(settleMs);
     const taken: number[] = [];
     for (let i = 0; i < samples; i++) {
-      taken.push(residentMb(child.pid));
+      taken.push(residentOf(child.pid));
       await sleep(SAMPLE_INTERVAL_MS);
     }
     return { mb: median(taken), startMs };
@@ -69,10 +75,4 @@ async function watch(
     child.kill('SIGTERM');
     await exited;
   }
-}
-
-/** VmRSS; 0 on a system that does not tell. Megabytes of 10^6 bytes. */
-function residentMb(pid: number | undefined): number {
-  const found = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid ?? 0}/status`));
-  return (Number(found?.[1] ?? 0) * 1024) / 1e6;
 }

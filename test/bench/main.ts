@@ -23,8 +23,8 @@ import { measureVerify } from './verify.ts';
 import { measureWire } from './wire.ts';
 
 /** How much is measured. */
-const FULL = { times: 5, scale: 1, entries: 1_000_000, groupsBeforeKill: 500, settleMs: 5000, samples: 21, loadSeconds: 60 };
-const QUICK = { times: 3, scale: 0.25, entries: 100_000, groupsBeforeKill: 100, settleMs: 2000, samples: 9, loadSeconds: 15 };
+const FULL = { times: 5, scale: 1, entries: 1_000_000, groupsBeforeKill: 500, settleMs: 25_000, samples: 21, loadSeconds: 60 };
+const QUICK = { times: 3, scale: 0.25, entries: 100_000, groupsBeforeKill: 100, settleMs: 25_000, samples: 9, loadSeconds: 15 };
 
 const PLANS = [
   { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 0.33 },

@@ -63,7 +63,8 @@ export function lastOf({ residentMb }: Service, seconds: number): number[] {
   return residentMb.slice(-Math.ceil((seconds * 1000) / SAMPLE_INTERVAL_MS));
 }
 
-function readUnit(name: Name): { flags: string[]; env: Record<string, string> } {
+/** Node's flags and environment, as the unit gives them. */
+export function readUnit(name: Name): { flags: string[]; env: Record<string, string> } {
   const unit = readFileSync(join(DIST, '..', 'systemd', `${name}.service`), 'utf8');
   const [, words = ''] = /^ExecStart=\S+ (.*) run$/m.exec(unit) ?? [];
   const variables = [...unit.matchAll(/^Environment=(\w+)=(\S*)$/gm)];
@@ -73,7 +74,8 @@ function readUnit(name: Name): { flags: string[]; env: Record<string, string> } 
   };
 }
 
-function residentOf(pid: number | undefined): number {
+/** VmRSS in megabytes of 10^6 bytes; 0 on a system that does not tell. */
+export function residentOf(pid: number | undefined): number {
   const found = /^VmRSS:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid ?? 0}/status`));
   return (Number(found?.[1] ?? 0) * 1024) / 1e6;
 }
