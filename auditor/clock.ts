@@ -12,12 +12,6 @@ export function formatSeconds(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-/** RFC 3339 UTC of microseconds since 1970, up to 2^53−1: `2026-01-01T00:00:00.000000Z`. */
-export function formatMicroseconds(microseconds: number): string {
-  const fraction = String(microseconds % 1_000_000).padStart(6, '0');
-  return formatSeconds(Math.floor(microseconds / 1_000_000)).replace('Z', `.${fraction}Z`);
-}
-
 /** Milliseconds since 1970 of a time as OpenSSL prints it, `Nov 23 07:39:53 2026 GMT`, or as RFC 3339 does; NaN of anything else. */
 export function parseTime(text: string): number {
   return Date.parse(text);

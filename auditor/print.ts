@@ -1,3 +1,4 @@
+import { visible } from '../program/visible.ts';
 import { verdictOf, worst } from './report.ts';
 import type { Check, Report, Verdict } from './report.ts';
 
@@ -54,7 +55,7 @@ function formatReport(report: Report): string {
       `speaks until: ${speaksUntil}`,
     );
   }
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  return lines.map((line) => `${visible(line)}\n`).join('');
 }
 
 function formatCheck({ status, what, code, detail }: Check, width: number): string {
@@ -63,11 +64,4 @@ function formatCheck({ status, what, code, detail }: Check, width: number): stri
 
 function list(title: string, items: readonly string[]): string[] {
   return items.length === 0 ? [] : [`${title}:`, ...items.map((item) => `  - ${item}`)];
-}
-
-/** What is audited may quote its author: what would move the cursor, hide text or begin a new line is written as an escape. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

@@ -1,3 +1,4 @@
+import { formatTime } from '../program/clock.ts';
 import { equal } from '../tlog/bytes.ts';
 import type { Checkpoint } from '../tlog/checkpoint.ts';
 import { decodeEntry, entryLeafHash } from '../tlog/entry.ts';
@@ -9,7 +10,7 @@ import { verifyProof } from '../tlog/proof.ts';
 import type { Proof } from '../tlog/proof.ts';
 import { continueSeals, decodeSeal, verifySeal } from '../tlog/seal.ts';
 import type { Seal } from '../tlog/seal.ts';
-import { formatMicroseconds, formatSeconds } from './clock.ts';
+import { formatSeconds } from './clock.ts';
 import type { HeldNote } from './expect.ts';
 import { checkFleetProof, missFleetLog, readProof } from './fleet.ts';
 import type { FleetHead } from './fleet.ts';
@@ -61,7 +62,7 @@ function checkEntry({ suite }: Audit, { entry: bytes, payload, salt }: Evidence,
   const entry = attempt(sheet, 'entry', () => decodeEntry(bytes));
   if (entry === undefined) return undefined;
   const { time, clock, source, topic, attributes } = entry;
-  const heard = `heard at ${formatMicroseconds(time)} by ${clock === 1 ? 'a synchronised clock' : 'a clock not known to be synchronised'}`;
+  const heard = `heard at ${formatTime(time)} by ${clock === 1 ? 'a synchronised clock' : 'a clock not known to be synchronised'}`;
   pass(sheet, 'entry', `from ${quote(source)}, topic ${quote(topic)}, attributes: ${attributes.length}, ${heard}`);
   if (payload === null) {
     skip(sheet, 'payload', `not here: the entry has its hash${salt === null ? '' : '; nothing can check the salt without it'}`);

@@ -1,5 +1,6 @@
+import { formatTime } from '../program/clock.ts';
 import type { Before } from './anchor.ts';
-import { formatMicroseconds, formatSeconds } from './clock.ts';
+import { formatSeconds } from './clock.ts';
 import type { Sighting } from './fleet.ts';
 import { quote } from './proven.ts';
 import type { Proven } from './proven.ts';
@@ -82,7 +83,7 @@ function limits(proven: Proven, before: Before | undefined): string[] {
   const clock = entry.clock === 1 ? 'synchronised' : 'not known to be synchronised';
   return [
     'that the message is true, or that the device heard it from whom it says: only what was recorded',
-    `its own time, ${formatMicroseconds(entry.time)}: what the device's clock showed (${clock})`,
+    `its own time, ${formatTime(entry.time)}: what the device's clock showed (${clock})`,
     'that nothing is missing before or after it: only the replay of an export shows a whole log',
     ...limitsOfTrust(keys),
     ...(payloadBytes === undefined ? ['what the payload was: it is not here'] : []),

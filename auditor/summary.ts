@@ -1,4 +1,5 @@
-import { formatMicroseconds, formatSeconds } from './clock.ts';
+import { formatTime } from '../program/clock.ts';
+import { formatSeconds } from './clock.ts';
 import { writeHeld } from './expect.ts';
 import type { HeldOutcome } from './expect.ts';
 import type { LogReplay } from './log.ts';
@@ -116,7 +117,7 @@ function stateLog(log: LogReplay, verdict: Verdict): Statement {
   const { keys, sealed, newest, outcomes, start, size, last, seals } = log;
   const { receipt } = newest;
   const received = receipt === undefined ? '' : `, receipt of ${receipt.size} entries at ${formatSeconds(receipt.time ?? 0)}`;
-  const own = last === undefined ? '' : ` (by its own clock ${formatMicroseconds(last.fields.time)})`;
+  const own = last === undefined ? '' : ` (by its own clock ${formatTime(last.fields.time)})`;
   const matched = outcomes.filter(({ outcome }) => outcome === 'same').map(({ held }) => held);
   return {
     protectedBy: [

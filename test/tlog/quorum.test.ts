@@ -1,14 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { native } from '../../program/native.ts';
-import { signCheckpoint } from '../../tlog/checkpoint.ts';
-import { cosign } from '../../tlog/cosignature.ts';
-import { formatNote, parseNote } from '../../tlog/note.ts';
 import { parsePolicy } from '../../tlog/policy.ts';
-import { quorumMet, verifyWitnesses } from '../../tlog/quorum.ts';
-import { noble } from '../../tlog/suite.ts';
+import { quorumMet } from '../../tlog/quorum.ts';
 import { formatVkey } from '../../tlog/vkey.ts';
-import { cosignerKey, fleetLogSigner, seed, witnessSigner } from '../support/fleet.ts';
-import { refusal } from '../support/refusal.ts';
+import { cosignerKey, seed } from '../support/fleet.ts';
 
 const NAMES = ['X1', 'X2', 'X3', 'Y1', 'Y2', 'Y3'];
 const signers = NAMES.map((name, i) => ({ name: `witness.example/${name}`, seed: seed(60 + i) }));
@@ -44,37 +39,5 @@ describe('quorumMet', () => {
       const cosigners = NAMES.filter((_, i) => has[i] === true);
       expect(quorumMet(policy, cosigners), cosigners.join(' ')).toBe(expected);
     }
-  });
-});
-
-describe.each([
-  { suiteName: 'noble', suite: noble },
-  { suiteName: 'native', suite: native },
-])('verifyWitnesses on $suiteName', ({ suite }) => {
-  const policy = parsePolicy(native, witnesses);
-  const [x1, x2] = signers;
-  const checkpoint = signCheckpoint(native, { origin: fleetLogSigner.name, size: 9, root: seed(5) }, fleetLogSigner);
-  const cosigned = cosign(
-    native,
-    cosign(native, cosign(native, checkpoint, x1 ?? witnessSigner, 70), witnessSigner, 71),
-    x2 ?? witnessSigner,
-    72,
-  );
-
-  test('names who cosigned, and when; unknown cosigners are left out', () => {
-    expect([...verifyWitnesses(suite, policy, parseNote(cosigned))]).toEqual([
-      ['X1', 70],
-      ['X2', 72],
-    ]);
-    expect(verifyWitnesses(suite, policy, parseNote(checkpoint)).size).toBe(0);
-  });
-
-  test('refuses a note in which a known witness did not sign what stands there', () => {
-    const { text, signatures } = parseNote(cosigned);
-    const note = formatNote(
-      text.replace('\n9\n', '\n8\n'),
-      signatures.map((signature) => signature.line),
-    );
-    expect(refusal(() => verifyWitnesses(suite, policy, parseNote(note)))).toBe('signature');
   });
 });
