@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { newClone, processesOf, type Run } from './clone.ts';
 
 const PATIENCE_MS = 120_000;
@@ -84,6 +84,9 @@ describe('a run without end', { timeout: PATIENCE_MS }, () => {
       const [program = '', ...args] = command.trim().split(' ');
       if (args.includes('--follow')) {
         const following = spawn(program, args, { cwd: clone.folder, stdio: ['ignore', 'pipe', 'inherit'] });
+        onTestFinished(() => {
+          following.kill('SIGKILL');
+        });
         const ended = once(following, 'exit');
         let followed = '';
         following.stdout.setEncoding('utf8').on('data', (text: string) => (followed += text));
