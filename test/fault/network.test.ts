@@ -1,0 +1,148 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { LinkEnd } from '../../program/mqtt-link.ts';
+import { keepConnected } from '../../program/reconnect.ts';
+import { ask } from '../agent/http-client.ts';
+import { seeded } from '../agent/seeded.ts';
+import { newAgent, type AgentProcess } from '../support/agent-process.ts';
+import { freePort, newCollector } from '../support/collector-process.ts';
+import { startRelay, type Relay } from '../support/relay.ts';
+import { seedsOf, state } from './runs.ts';
+
+// The shipped agent and collector, between them a network that fails: what was acknowledged arrives, once, and nothing without a receipt
+// is taken for delivered.
+
+const TIMEOUT = 240_000;
+const HASTY = { 'seal.interval_s': '1', 'seal.max_entries': '16', 'uplink.stall_s': '2', 'uplink.keep_alive_s': '5' };
+
+async function post(agent: AgentProcess, from: number, count: number): Promise<string[]> {
+  const acknowledged: string[] = [];
+  for (let i = from; i < from + count; i++) {
+    const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body: String(i) });
+    if (answer.status === 201) acknowledged.push(String(i));
+  }
+  return acknowledged;
+}
+
+/** What is done to the network, and how it mends. */
+const FAULTS: [string, (relay: Relay) => void][] = [
+  ['a cut', (relay) => (relay.weather = 'cut')],
+  ['a black hole', (relay) => (relay.weather = 'hole')],
+  [
+    'resets',
+    (relay) => {
+      relay.reset();
+    },
+  ],
+  [
+    'connections that are half open',
+    (relay) => {
+      relay.halve();
+    },
+  ],
+  ['1 kB/s', (relay) => (relay.weather = 'slow')],
+  ['a delay of 2 s', (relay) => (relay.weather = 'late')],
+];
+
+describe('between agent and collector', () => {
+  test('each fault in turn: all arrives, once', { timeout: TIMEOUT }, async () => {
+    const collector = newCollector();
+    const port = await freePort();
+    await collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
+    const relay = await startRelay(port);
+    const agent = newAgent();
+    await agent.start({
+      ...HASTY,
+      ...collector.keys,
+      'uplink.url': `mqtt://127.0.0.1:${relay.port}`,
+      'uplink.username': agent.device,
+      'uplink.password_file': collector.password(agent.device),
+      'uplink.token_file': collector.token(),
+    });
+    const acknowledged = await post(agent, 0, 20);
+    await collector.holds(agent);
+    for (const [i, [name, begin]] of FAULTS.entries()) {
+      const taken = relay.taken;
+      begin(relay);
+      acknowledged.push(...(await post(agent, (i + 1) * 1000, 40)));
+      // Nothing is believed that no receipt says.
+      const held = collector.read((store) => store.logs.byOrigin(agent.read((rows) => rows.logs()[0]?.origin ?? ''))?.size ?? 0);
+      expect(
+        agent.read((rows) => rows.latestReceipt(0)?.size ?? 0),
+        name,
+      ).toBeLessThanOrEqual(
+        Math.max(
+          held,
+          collector.read((store) => store.logs.byOrigin(agent.read((rows) => rows.logs()[0]?.origin ?? ''))?.size ?? 0),
+        ),
+      );
+      if (name === 'a cut' || name === 'a black hole') {
+        await vi.waitFor(() => expect(relay.taken).toBeGreaterThan(taken), { timeout: 60_000, interval: 50 });
+        relay.weather = 'well';
+      }
+      await collector.holds(agent);
+      relay.weather = 'well';
+      state(`network, ${name}`, { acknowledged: acknowledged.length, connections: relay.taken - taken });
+    }
+    collector.verify(agent);
+    const found = collector.entries().filter(({ topic }) => topic === 'plant/pressure');
+    expect(found.map(({ payload }) => payload ?? '').sort()).toEqual([...acknowledged].sort());
+    expect(agent.read((rows) => rows.logs())).toHaveLength(1);
+  });
+});
+
+describe('of 500 agents whose broker returns', () => {
+  const AGENTS = 500;
+  /** As the uplink has it. */
+  const BACKOFF = { firstMs: 1000, maxMs: 120_000 };
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test.each(seedsOf(20, 1))(
+    'after an outage of minutes no second sees over a twentieth of the connects (seed %i)',
+    async (seed) => {
+      vi.useFakeTimers();
+      const random = seeded(seed);
+      const outageMs = 240_000 + random(600_000);
+      const stops = Array.from({ length: AGENTS }, () => new AbortController());
+      const begin = Date.now();
+      const connects: number[] = [];
+      const down: LinkEnd & { readonly wasUseful: boolean } = {
+        reason: 'down',
+        wasReady: false,
+        wasUseful: false,
+        refusedVersion: false,
+        wasHungUp: false,
+        error: undefined,
+      };
+      const ends = stops.map(({ signal }) =>
+        keepConnected({
+          connect: async () => {
+            const afterMs = Date.now() - begin - outageMs;
+            if (afterMs < 0) return down;
+            connects.push(Math.floor(afterMs / 1000));
+            await new Promise((resolve) => {
+              signal.addEventListener('abort', resolve);
+            });
+            return down;
+          },
+          backoff: BACKOFF,
+          random: () => random(2 ** 30) / 2 ** 30,
+          signal,
+          onEnd: () => undefined,
+        }),
+      );
+      await vi.advanceTimersByTimeAsync(outageMs + BACKOFF.maxMs);
+      for (const stop of stops) stop.abort();
+      await vi.advanceTimersByTimeAsync(BACKOFF.maxMs);
+      await Promise.all(ends);
+      const seconds = new Map<number, number>();
+      for (const second of connects) seconds.set(second, (seconds.get(second) ?? 0) + 1);
+      const most = Math.max(...seconds.values());
+      state('500 agents', { outageSeconds: Math.round(outageMs / 1000), connects: connects.length, mostInASecond: most });
+      expect(connects).toHaveLength(AGENTS);
+      expect(most).toBeLessThanOrEqual(0.05 * AGENTS);
+    },
+  );
+});
