@@ -3,6 +3,8 @@ import { formatCount, type Known, type Trouble } from './trouble.ts';
 
 /** A broker that restarts, a router that reboots: nobody has to come for that. */
 const UNCONNECTED_SECONDS = 900;
+/** Of a fingerprint in groups of four: the first 16 digits, by which the collector knows it too. */
+const SHORT = 19;
 /** Sealed entries that no receipt covers for so long are not just on their way. */
 const WAITING_SECONDS = 3600;
 
@@ -64,7 +66,7 @@ function inDelivery(known: Known): Trouble[] {
       code: 'not-admitted',
       what: `${origin} is not admitted by the collector; its fingerprint is ${fingerprint}`,
       since: null,
-      todo: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${origin.split('/')[1] ?? ''}`,
+      todo: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`,
     });
   } else if (since !== null && known.nowSeconds - parseSeconds(since) > WAITING_SECONDS) {
     found.push({

@@ -38,7 +38,7 @@ const STATUS: Status = {
 const WELL: Known = {
   nowSeconds: Date.parse(NOW) / 1000,
   status: STATUS,
-  fingerprint: 'd8a4 0000',
+  fingerprint: 'd8a4 0001 0002 0003 0004',
   limits: { quotaBytes: 1000 * MIB, freeFloorBytes: 256 * MIB, whenFull: 'refuse' },
   usage: { usedBytes: 100 * MIB, freeBytes: 10_000 * MIB },
   hasUplink: true,
@@ -103,7 +103,7 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     { status: { ...STATUS, admitted: false } },
     'not-admitted',
     'FAIL',
-    /fingerprint is d8a4 0000.*devices approve pump$/,
+    /fingerprint is d8a4 0001 0002 0003 0004; .*devices approve d8a4 0001 0002 0003$/,
   ],
   [
     'a store that is nearly full',
