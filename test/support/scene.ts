@@ -61,6 +61,8 @@ export interface Card {
   verify(): Ran;
   /** `tallystick-agent export` */
   export(): Uint8Array;
+  /** `tallystick-agent append`, by the shipped program, as a machine's message reaches it. */
+  append(message: { readonly topic: string; readonly payload: Uint8Array }): Ran;
   /** Works with the agent's own code on what is there now. */
   write<T>(work: (writer: Writer) => T): T;
   /** The segment that begins at `from`. */
@@ -294,6 +296,8 @@ function cardIn(folder: string, device: string, programs: Programs): Card {
       if (programs === 'called') return reading((reader) => concat(...exportCard(native, reader, row, identity)));
       return exported(folder, (path) => run('tallystick-agent', [...config, 'export', '--log', row.origin, path]));
     },
+    append: ({ topic, payload }) =>
+      run('tallystick-agent', [...config, 'append', '--topic', topic], Buffer.from(payload).toString()),
     write,
     segment: (from) =>
       write((writer) => {
@@ -372,9 +376,10 @@ function exported(folder: string, command: (path: string) => Ran): Uint8Array {
   return new Uint8Array(readFileSync(path));
 }
 
-function run(program: string, args: readonly string[]): Ran {
+function run(program: string, args: readonly string[], input = ''): Ran {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist', `${program}.js`), ...args], {
     encoding: 'utf8',
+    input,
   });
   return { code: status, text: `${stdout}${stderr}` };
 }
