@@ -49,7 +49,7 @@ function privateKey(seed: Uint8Array): KeyObject {
 }
 
 function publicHalf(key: KeyObject): Uint8Array {
-  return Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x ?? '', 'base64url');
+  return Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url');
 }
 
 /** Brotli quality 5 (RFC 7932): ten times smaller on sensor JSON at 60 MB/s. */
