@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
+import type { Broker } from '../program/broker-socket.ts';
 import { printResult } from '../program/command.ts';
 import { sourcesOf } from '../program/config-command.ts';
 import { createFileDurably } from '../program/durable-file.ts';
-import { readCredentials } from '../program/credentials.ts';
+import { readCredentials, type CredentialFiles } from '../program/credentials.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { describeFindings, fail, pass, type Finding } from '../program/finding.ts';
+import { describeFindings, fail, pass, warn, type Finding } from '../program/finding.ts';
 import { native } from '../program/native.ts';
 import { checkSchema } from '../program/schema.ts';
 import { version } from '../program/version.ts';
@@ -46,12 +47,18 @@ export function repair(_: object, command: Command, context: Context): void {
 /** Gathers what a maintainer needs; nothing in it is secret, or was said by a machine. */
 export async function support(options: { out?: string }, command: Command, context: Context, node: string): Promise<void> {
   const { terminal } = context;
-  const { findings, config, known } = await examineAll(command, context);
+  const { findings: found, config, known } = await examineAll(command, context);
   const { values } = config ?? {};
-  const logs =
-    values === undefined || known === undefined
-      ? []
-      : reading(values, (rows) => rows.logs().map((row) => describeLog(rows, row)));
+  const logs: unknown[] = [];
+  // What a damaged store still tells is worth having.
+  const unread = tried('store', () => {
+    if (values !== undefined && known !== undefined)
+      reading(values, (rows) => {
+        for (const row of rows.logs()) logs.push(describeLog(rows, row));
+      });
+    return [];
+  });
+  const findings = [...found, ...unread];
   const bundle = supportBundle({
     version,
     node,
@@ -59,11 +66,11 @@ export async function support(options: { out?: string }, command: Command, conte
     // The line that is wrong may be a password in the wrong place.
     findings:
       config === undefined
-        ? findings.map((found) => ({ ...found, detail: found.detail.replace(/, got .*/s, ', got something else') }))
+        ? findings.map((line) => ({ ...line, detail: line.detail.replace(/, got .*/s, ', got something else') }))
         : findings,
     report: known === undefined ? undefined : reportOf(known),
     logs,
-    files: values === undefined || known === undefined ? [] : listFiles(values.store.directory),
+    files: values === undefined ? [] : listFiles(values.store.directory),
   });
   const text = `${JSON.stringify(bundle, null, 2)}\n`;
   if (options.out === undefined) {
@@ -110,31 +117,18 @@ async function examineAll(command: Command, context: Context): Promise<Examined>
   const permissions = tried('permissions', () =>
     checkPermissions(
       paths,
-      secrets.filter((path) => path !== ''),
+      secrets.filter((path) => path.startsWith('/')),
     ),
   );
   const clock = new Clock();
   clock.checkSynchronised();
-  const asked: { -readonly [Key in keyof Asked]: Asked[Key] } = {
-    isSynchronised: clock.read().clock === 1,
-    mqtt: undefined,
-    uplink: undefined,
-  };
-  const id = `tallystick-${values.device.name}-doctor-${Math.floor(Math.random() * 2 ** 32).toString(16)}`;
-  const brokers = await triedLater('broker of mqtt.url', async () => {
-    if (mqtt.url === '') return;
-    asked.mqtt = await probe({
-      broker: { url: mqtt.url, ...readCredentials('mqtt', mqtt) },
-      clientId: id,
-      filters: mqtt.filters,
-    });
-  });
+  const clientId = `tallystick-${values.device.name}-doctor-${Math.floor(Math.random() * 2 ** 32).toString(16)}`;
   const { newest } = row;
-  const uplinks = await triedLater('broker of uplink.url', async () => {
-    if (uplink.url === '' || newest === undefined) return;
-    const broker = { url: uplink.url, ...readCredentials('uplink', uplink) };
-    asked.uplink = await probe({ broker, clientId: id, ...helloOf(native, values, newest) });
-  });
+  const ownBroker = await tryBroker('mqtt', mqtt, (broker) => probe({ broker, clientId, filters: mqtt.filters }));
+  const collector = await tryBroker('uplink', uplink, async (broker) =>
+    newest === undefined ? 'not tried' : probe({ broker, clientId, ...helloOf(native, values, newest) }),
+  );
+  const asked: Asked = { isSynchronised: clock.read().clock === 1, mqtt: ownBroker.probed, uplink: collector.probed };
   const agent = await askAgent(values.runtime.socket);
   const found: { known?: Known } = {};
   const parts =
@@ -144,7 +138,7 @@ async function examineAll(command: Command, context: Context): Promise<Examined>
           found.known = reading(values, (rows) => gather(native, values, rows, agent, clock.read().time / 1e6));
           return examine(found.known, asked);
         });
-  const findings = [...loaded, ...store, ...permissions, ...brokers, ...uplinks, ...parts];
+  const findings = [...loaded, ...store, ...permissions, ...ownBroker.findings, ...collector.findings, ...parts];
   return { findings, config: config.all, known: found.known };
 }
 
@@ -157,12 +151,23 @@ function tried(what: string, look: () => Finding[]): Finding[] {
   }
 }
 
-async function triedLater(what: string, look: () => Promise<void>): Promise<Finding[]> {
+/** One that can't be tried has a line here; of any other `examine` tells. */
+async function tryBroker(
+  section: 'mqtt' | 'uplink',
+  settings: CredentialFiles & { readonly url: string },
+  work: (broker: Broker) => Promise<Asked['mqtt']>,
+): Promise<{ probed: Asked['mqtt']; findings: Finding[] }> {
+  if (settings.url === '') return { probed: undefined, findings: [] };
+  const what = `broker of ${section}.url`;
+  if ([settings.password_file, settings.key_file].some((path) => path.startsWith('$'))) {
+    const detail =
+      'could not be tried, as only the service has its secrets (LoadCredential=); status says whether it is connected';
+    return { probed: 'not tried', findings: [warn(what, detail)] };
+  }
   try {
-    await look();
-    return [];
+    return { probed: await work({ url: settings.url, ...readCredentials(section, settings) }), findings: [] };
   } catch (error) {
-    return [unseen(what, error)];
+    return { probed: 'not tried', findings: [unseen(what, error)] };
   }
 }
 

@@ -5,11 +5,11 @@ import type { Live } from './live.ts';
 import type { Probed } from './probe.ts';
 import { formatCount, type Known, type Part, type Trouble } from './trouble.ts';
 
-/** What doctor asks for itself; undefined where it is not configured. */
+/** What doctor asks for itself: undefined where it is not configured, `not tried` where a finding of its own says why not. */
 export interface Asked {
   readonly isSynchronised: boolean;
-  readonly mqtt: Probed | undefined;
-  readonly uplink: Probed | undefined;
+  readonly mqtt: Probed | 'not tried' | undefined;
+  readonly uplink: Probed | 'not tried' | undefined;
 }
 
 /** Bytes a day: a card of 32 GB that bears 500 rewrites lasts two years and more below it. */
@@ -43,7 +43,7 @@ export function examine(known: Known, asked: Asked): Finding[] {
     ...about('capture', pass('capture', 'nothing was refused')),
     ...broker('broker of mqtt.url', asked.mqtt),
     ...broker('broker of uplink.url', asked.uplink),
-    ...(asked.uplink === undefined ? [] : [collector(asked.uplink), ...about('collector', receipt(known))]),
+    ...(asked.uplink === undefined ? [] : [...collector(asked.uplink), ...about('collector', receipt(known))]),
     ...troubles.filter(({ part }) => part === 'uplink').map(toFinding),
   ];
 }
@@ -71,16 +71,19 @@ function clock({ isSynchronised }: Asked): Finding {
   return warn('clock', 'is not known to be synchronised; see timedatectl, and that a time server can be reached');
 }
 
-function broker(what: string, probed: Probed | undefined): Finding[] {
+function broker(what: string, probed: Asked['mqtt']): Finding[] {
+  if (probed === 'not tried') return [];
   if (probed === undefined) return [pass(what, 'none is configured')];
   if (probed.isSubscribed) return [pass(what, 'lets us connect and subscribe')];
   return [fail(what, `${probed.reason}; see that it runs, the network, user, password, certificates and rights`)];
 }
 
-function collector({ isSubscribed, wasAnswered, reason }: Probed): Finding {
-  if (wasAnswered) return pass('collector', 'answers');
+function collector(probed: Probed | 'not tried'): Finding[] {
+  if (probed === 'not tried') return [];
+  const { isSubscribed, wasAnswered, reason } = probed;
+  if (wasAnswered) return [pass('collector', 'answers')];
   const why = isSubscribed ? reason : 'it can not be asked, as its broker is not to be had';
-  return fail('collector', `${why}; see that it runs and is subscribed at this broker, and uplink.collector_key and fleet_key`);
+  return [fail('collector', `${why}; see that it runs and is subscribed at this broker, and uplink.collector_key and fleet_key`)];
 }
 
 function receipt({ status, nowSeconds }: Known): Finding {

@@ -71,7 +71,7 @@ function explainAside(suite: Suite, { folder }: Paths, name: string): Finding[] 
   const store = statSync(path).isDirectory() ? join(path, 'log.db') : path;
   if (!existsSync(store)) return [warn(name, `lies in ${folder} and holds no store; it was left as it is`)];
   const bytes = formatCount(statSync(store).size);
-  const about = `a damaged store of ${bytes} bytes that was set aside; what it held of the log is in the one that grows now; keep it until that is delivered or exported`;
+  const about = `a damaged store of ${bytes} bytes that was set aside; what was recovered of it is in the store that grows now; keep it as evidence until that is delivered or exported`;
   return [warn(name, about), ...prefixes(suite, store, 'was recovered').map(({ detail }) => warn(name, detail))];
 }
 
@@ -86,8 +86,12 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
       const prefix = follow((): Prefix => recoverPrefix(suite, counting(suite), salvage, remains, row));
       if (prefix === undefined) return warn(row.origin, 'what is found of it does not fit its own key');
       const { size, sealed, receipted } = prefix;
-      const loose = new Set(entries.filter(({ index }) => index >= size).map(({ index }) => index)).size;
-      const behind = loose === 0 ? '' : `; ${formatCount(loose)} entries found behind that are recorded again, without the chain`;
+      const from = Math.max(size, receipted);
+      const loose = new Set(entries.filter(({ index }) => index >= from).map(({ index }) => index)).size;
+      const behind =
+        loose === 0
+          ? ''
+          : `; ${formatCount(loose)} entries that are found behind and nobody else holds: without the chain, as bytes`;
       return warn(
         row.origin,
         `the prefix of ${formatCount(size)} entries ${what}, ${formatCount(sealed)} of them under seals, ${formatCount(receipted)} held by the collector${behind}`,

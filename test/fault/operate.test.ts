@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
 import { generationPart, openIdentity } from '../../agent/generation.ts';
+import { encodeStem } from '../../tlog/entry.ts';
 import { native } from '../../program/native.ts';
 import { COSIGNATURE, ED25519, formatVkey, signerKey } from '../../tlog/vkey.ts';
 import { collectorSigner, fleetSigner } from '../support/fleet.ts';
@@ -139,6 +140,19 @@ describe('doctor', () => {
     expect(line('collector')).toMatch(/can not be asked.*is not admitted by the collector; its fingerprint is [0-9a-f]{4} /s);
   });
 
+  test('does not try a broker whose secrets only the service has', async () => {
+    const broker = await startScriptedBroker();
+    const found = machine(
+      `[mqtt]\nurl = "mqtt://127.0.0.1:${broker.port}"\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt-password"\n`,
+    );
+    const { findings } = await examined(found);
+    const lines = findings.filter(({ what }) => what === 'broker of mqtt.url');
+    expect(lines).toMatchObject([
+      { status: 'WARN', detail: expect.stringContaining('only the service has its secrets') as string },
+    ]);
+    expect(broker.peers).toEqual([]);
+  });
+
   test('subscribes to the broker of mqtt.url as somebody else than the agent, whose session is not ended', async () => {
     const broker = await startScriptedBroker();
     const found = machine(`[mqtt]\nurl = "mqtt://127.0.0.1:${broker.port}"\n`);
@@ -231,6 +245,23 @@ describe('a support bundle', () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ status: null, logs: [] });
     expect(out).toContain('no SQLite database');
+  });
+
+  test('has of a damaged store what can be read, and says that it is damaged', async () => {
+    const found = planted();
+    const bytes = readFileSync(found.device.paths.store);
+    const at = bytes.indexOf(encodeStem(message('').header).subarray(-10));
+    expect(at).toBeGreaterThan(4096);
+    writeFileSync(found.device.paths.store, bytes.fill(0, at - (at % 4096), at - (at % 4096) + 4096));
+    const { code, out, err } = await found.agent(['support-bundle']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const { findings } = JSON.parse(out) as { findings: Found[] };
+    expect(
+      findings
+        .filter(({ what }) => what === 'store')
+        .map(({ detail }) => detail)
+        .join(),
+    ).toContain('damaged');
   });
 });
 
