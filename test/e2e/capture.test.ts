@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent, type AgentProcess, type Entry } from '../support/agent-process.ts';
-import { startBroker, type Broker } from '../support/broker.ts';
-import { packets, Publisher } from '../support/mqtt-wire.ts';
+import { startBroker } from '../support/broker.ts';
+import { Publisher } from '../support/mqtt-wire.ts';
+import { startProxy, type Proxy } from '../support/proxy.ts';
 
 // The shipped agent in its own process and a real broker in its own; between them a proxy that sees what was acknowledged.
 
@@ -14,66 +13,6 @@ const MESSAGES = 6000;
 const KILLS = 5;
 const TIMEOUT = 120_000;
 const WAIT = { timeout: TIMEOUT, interval: 20 };
-
-interface Proxy {
-  readonly url: string;
-  /** Numbers of the messages whose PUBACK the agent has sent, in this or any process. */
-  readonly acknowledged: ReadonlySet<number>;
-  /** Number of PUBLISH packets that went to the agent. */
-  readonly delivered: number;
-  /** Called for each PUBLISH to the agent and each PUBACK of it, before it goes on. */
-  onPacket: () => void;
-}
-
-/** Payloads are numbers; the broker speaks whatever version the agent asked for. */
-async function startProxy({ port }: Broker): Promise<Proxy> {
-  const acknowledged = new Set<number>();
-  const proxy = { url: '', acknowledged, delivered: 0, onPacket: (): void => undefined };
-  const sockets = new Set<Socket>();
-  const server = createServer((agent) => {
-    const broker = connect({ port, host: '127.0.0.1', noDelay: true });
-    const numbers = new Map<number, number>();
-    let version = 0;
-    const forward = (from: Socket, to: Socket, onPacket: (first: number, body: Uint8Array) => void): void => {
-      sockets.add(from);
-      let rest: Uint8Array = new Uint8Array();
-      from.on('data', (chunk: Uint8Array) => {
-        rest = packets(Buffer.concat([rest, chunk]), onPacket);
-        to.write(chunk);
-      });
-      from.on('error', () => undefined);
-      from.on('close', () => {
-        sockets.delete(from);
-        // Not destroy: with something unread that resets the connection, and what was passed on last is lost with it.
-        to.end();
-      });
-    };
-    forward(broker, agent, (first, body) => {
-      if (first >> 4 !== 3) return;
-      const at = 2 + (((body[0] ?? 0) << 8) | (body[1] ?? 0));
-      const id = ((body[at] ?? 0) << 8) | (body[at + 1] ?? 0);
-      const payload = body.subarray(at + 2 + (version === 5 ? 1 + (body[at + 2] ?? 0) : 0));
-      numbers.set(id, Number(Buffer.from(payload).toString()));
-      proxy.delivered++;
-      proxy.onPacket();
-    });
-    forward(agent, broker, (first, body) => {
-      if (first === 0x10) version = body[6] ?? 0;
-      if (first !== 0x40) return;
-      const number = numbers.get(((body[0] ?? 0) << 8) | (body[1] ?? 0));
-      if (number !== undefined) acknowledged.add(number);
-      proxy.onPacket();
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  proxy.url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return proxy;
-}
 
 /** Resolves in the moment in which `isReached` becomes true, within the proxy's handling of a packet, with what `act` returns. */
 function inTheMoment<T>(proxy: Proxy, isReached: () => boolean, act: () => Promise<T>): Promise<T> {
@@ -97,7 +36,8 @@ function numbersOf(entries: readonly Entry[]): Map<number, Entry[]> {
 
 function expectAcknowledgedIsRecorded(agent: AgentProcess, { acknowledged }: Proxy): void {
   const recorded = numbersOf(agent.entries());
-  expect([...acknowledged].filter((number) => !recorded.has(number))).toEqual([]);
+  const numbers = [...acknowledged.keys()].map((message) => Number(message.split(' ')[1]));
+  expect(numbers.filter((number) => !recorded.has(number))).toEqual([]);
 }
 
 async function subscribed(agent: AgentProcess, settings: Record<string, string>): Promise<void> {

@@ -15,7 +15,9 @@ const WAIT = { timeout: 120_000, interval: 50 };
 export interface Listed {
   readonly origin: string;
   readonly index: number;
+  readonly source: string;
   readonly topic: string;
+  readonly attributes: Readonly<Record<string, string>>;
   readonly payload: string | null;
 }
 
