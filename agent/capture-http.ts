@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { getRequestListener, RequestError, type HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
 import { encodeBase64 } from '../tlog/bytes.ts';
 import type { Capture, CaptureParts } from './capture.ts';
 import { Turnstile } from './http-body.ts';
 import { refuseOthersPages, topicIn } from './http-headers.ts';
 import { readMessage, readMessages, type HttpMessages } from './http-messages.ts';
-import { Problem, storeProblem, type Answer } from './http-problem.ts';
+import { Problem, storeProblem } from './http-problem.ts';
 import { listenOnLoopback, listenOnSocket, type SocketAccess } from './listen.ts';
 import type { Message } from './log.ts';
 
@@ -90,6 +92,13 @@ export class HttpCapture implements Capture {
   }
 
   #serve(ownHosts: readonly string[] | undefined): Server {
+    const app = this.#routes(ownHosts);
+    const listener = getRequestListener(app.fetch, {
+      // A request over a socket needs no name of a host.
+      hostname: 'localhost',
+      overrideGlobalObjects: false,
+      errorHandler: (error) => toResponse(error, this.#options),
+    });
     const server = createServer(
       { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
       (incoming, outgoing) => {
@@ -98,11 +107,7 @@ export class HttpCapture implements Capture {
           this.#active--;
           if (this.#active === 0) this.#onIdle?.();
         });
-        void this.#answer(incoming, ownHosts)
-          .catch((error: unknown) => toAnswer(error, this.#options))
-          .then((answer) => {
-            send(outgoing, answer);
-          });
+        void listener(incoming, outgoing);
       },
     );
     server.maxConnections = MAX_CONNECTIONS;
@@ -110,55 +115,58 @@ export class HttpCapture implements Capture {
     return server;
   }
 
-  async #answer(incoming: IncomingMessage, ownHosts: readonly string[] | undefined): Promise<Answer> {
-    if (this.#isStopping) throw new Problem(503, 'the agent is stopping', { connection: 'close' });
-    refuseOthersPages(incoming, ownHosts);
+  #routes(ownHosts: readonly string[] | undefined): Hono<{ Bindings: HttpBindings }> {
     // As it came: "..", "//" and percent signs are part of a topic.
-    const { method = '', url = '' } = incoming;
-    const path = url.split('?', 1)[0] ?? '';
-    if (path === MESSAGES) {
-      if (method !== 'POST') throw notAllowed(method, 'POST');
-      return this.#record(await readMessages(this.#messages, incoming));
-    }
-    if (path.startsWith(`${MESSAGES}/`)) {
-      if (method !== 'POST') throw notAllowed(method, 'POST');
-      const topic = topicIn(url, `${MESSAGES}/`);
-      return this.#record([await readMessage(this.#messages, incoming, topic)]);
-    }
-    if (path === STATUS) {
-      if (method !== 'GET' && method !== 'HEAD') throw notAllowed(method, 'GET');
-      return json(200, this.#options.status());
-    }
-    throw new Problem(404, `expected ${MESSAGES}, ${MESSAGES}/<topic> or ${STATUS}, got ${path.slice(0, 80)}`);
+    const app = new Hono<{ Bindings: HttpBindings }>({ getPath: (request, options) => pathOf(options?.env, request) });
+    app.use(async ({ env }, next) => {
+      if (this.#isStopping) throw new Problem(503, 'the agent is stopping', { connection: 'close' });
+      refuseOthersPages(env.incoming, ownHosts);
+      await next();
+    });
+    app.post(MESSAGES, async ({ env }) => this.#record(await readMessages(this.#messages, env.incoming)));
+    app.post(`${MESSAGES}/*`, async ({ env }) => {
+      const topic = topicIn(env.incoming.url ?? '', `${MESSAGES}/`);
+      return this.#record([await readMessage(this.#messages, env.incoming, topic)]);
+    });
+    app.get(STATUS, () => answer(this.#options.status(), 200));
+    app.all(MESSAGES, ({ req }) => notAllowed(req.method, 'POST'));
+    app.all(`${MESSAGES}/*`, ({ req }) => notAllowed(req.method, 'POST'));
+    app.all(STATUS, ({ req }) => notAllowed(req.method, 'GET'));
+    app.notFound(({ req }) => {
+      throw new Problem(404, `expected ${MESSAGES}, ${MESSAGES}/<topic> or ${STATUS}, got ${req.path.slice(0, 80)}`);
+    });
+    app.onError((error) => toResponse(error, this.#options));
+    return app;
   }
 
-  async #record(messages: readonly Message[]): Promise<Answer> {
+  async #record(messages: readonly Message[]): Promise<Response> {
     const { group, origin } = this.#options;
     const { first, count, size, head } = await group.add(messages).catch((error: unknown) => {
       throw storeProblem(error);
     });
-    return json(201, { origin: origin(), first, count, size, head: encodeBase64(head) });
+    return answer({ origin: origin(), first, count, size, head: encodeBase64(head) }, 201);
   }
 }
 
-function json(status: number, body: unknown): Answer {
-  return { status, headers: { 'content-type': 'application/json' }, body };
+function pathOf(env: unknown, request: Request): string {
+  const { incoming } = (env ?? {}) as { incoming?: IncomingMessage };
+  return (incoming?.url ?? new URL(request.url).pathname).split('?', 1)[0] ?? '/';
 }
 
-function notAllowed(method: string, allowed: string): Problem {
-  return new Problem(405, `expected ${allowed}, got ${method}`, { allow: allowed });
+function answer(body: unknown, status: number): Response {
+  return new Response(`${JSON.stringify(body)}\n`, { status, headers: { 'content-type': 'application/json' } });
 }
 
-function toAnswer(error: unknown, { logger }: HttpOptions): Answer {
-  if (error instanceof Problem) return error.toAnswer();
+function notAllowed(method: string, allowed: string): never {
+  throw new Problem(405, `expected ${allowed}, got ${method}`, { allow: allowed });
+}
+
+function toResponse(error: unknown, { logger }: HttpOptions): Response {
+  if (error instanceof Problem) return error.toResponse();
+  if (error instanceof RequestError) return new Problem(400, error.message).toResponse();
   // Who sent it has gone, half-way: there is nobody to answer, and nothing was recorded.
   if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET')
-    return new Problem(400, 'the request broke off').toAnswer();
+    return new Problem(400, 'the request broke off').toResponse();
   logger.error({ err: error }, 'http: a request failed');
-  return new Problem(500, 'the agent failed; its log says why').toAnswer();
-}
-
-function send(outgoing: ServerResponse, { status, headers, body }: Answer): void {
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
-  outgoing.writeHead(status, { ...headers, 'content-length': bytes.length }).end(bytes);
+  return new Problem(500, 'the agent failed; its log says why').toResponse();
 }

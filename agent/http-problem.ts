@@ -1,13 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { EXIT, Failure } from '../program/failure.ts';
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Of JSON. */
-  readonly body: unknown;
-}
-
 /** Why a request is refused: an answer of `application/problem+json` (RFC 9457). */
 export class Problem extends Error {
   readonly status: number;
@@ -21,13 +14,11 @@ export class Problem extends Error {
     this.headers = headers;
   }
 
-  toAnswer(): Answer {
+  toResponse(): Response {
     const { status, message: detail } = this;
-    return {
-      status,
-      headers: { ...this.headers, 'content-type': 'application/problem+json' },
-      body: { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail },
-    };
+    const body = { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, detail };
+    const headers = { ...this.headers, 'content-type': 'application/problem+json' };
+    return new Response(`${JSON.stringify(body)}\n`, { status, headers });
   }
 }
 
