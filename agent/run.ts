@@ -8,8 +8,10 @@ import type { Clock } from './clock.ts';
 import { makeRoom, type RetentionLimits, type Room } from './retention.ts';
 import type { Writer } from './writer.ts';
 
-/** How often the clock is compared and asked whether it is synchronised. */
+/** How often the system is asked whether its clock is synchronised. */
 const CLOCK_INTERVAL_MS = 10_000;
+/** How often it is looked whether somebody set the clock: what was set back meanwhile is not seen. */
+const STEP_INTERVAL_MS = 1000;
 const ROOM_INTERVAL_MS = 5000;
 
 export interface RunOptions {
@@ -41,9 +43,11 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   const tell: Writer['tell'] = (topic, payload) => writer.tell(topic, payload);
   tell('start', { version, size: writer.log.size });
   tell('config', { sha256: options.configHash });
-  const watch = (): void => {
+  const watchSteps = (): void => {
     const step = clock.step();
     if (step !== undefined) tell('clock', { step_ms: step.byMs });
+  };
+  const watch = (): void => {
     if (clock.checkSynchronised()) tell('clock', { synchronised: clock.read().clock === 1 });
   };
   let room: Room = 'ample';
@@ -53,6 +57,7 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
     writer.isFull = room === 'full';
     if (room !== before) tellRoom(logger, room);
   };
+  watchSteps();
   watch();
   look();
   let onFatal: (error: unknown) => void = () => undefined;
@@ -68,6 +73,7 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
     await Promise.race([
       fatal,
       repeat(notifier.aliveMs, signal, aliveWhileMoving(notifier, captures.oldest)),
+      repeat(STEP_INTERVAL_MS, signal, unlessFull(logger, watchSteps)),
       repeat(CLOCK_INTERVAL_MS, signal, unlessFull(logger, watch)),
       repeat(
         options.heartbeatIntervalMs,
