@@ -9,8 +9,6 @@ const BOOT = 'test/**/*.boot.test.ts';
 
 const report = process.env['TEST_REPORT'];
 
-// `npm run test:fault` runs the faults for long: as many runs as FAULT_RUNS says, by default what the fault tests call long.
-
 export default defineConfig({
   test: {
     // Processes, not threads: better-sqlite3 is a native addon, and the programs' tests change folders and signals.
@@ -21,6 +19,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'own', include: ['test/**/*.test.ts'], exclude: [SHARED, BOOT] } },
       { extends: true, test: { name: 'shared', include: [SHARED], testTimeout: 120_000 } },
+      // `npm run test:fault`: as many runs as FAULT_RUNS says, by default what each fault test calls long.
       { extends: true, test: { name: 'fault', include: ['test/fault/**/*.test.ts'], testTimeout: 3_600_000 } },
       { extends: true, test: { name: 'boot', include: [BOOT], testTimeout: 60_000 } },
     ],
