@@ -13,6 +13,8 @@ export default defineConfig({
   test: {
     // Processes, not threads: better-sqlite3 is a native addon, and the programs' tests change folders and signals.
     pool: 'forks',
+    // Two: most of the time of the longest files goes into waiting for processes and disks.
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],

@@ -89,7 +89,8 @@ test.runIf(STRACE)(
       acknowledged.push(...(await post(agent, round * 1000, 60)));
       const isThere = !Number.isNaN(pidOf(victim.folder)) && pidOf(victim.folder) !== 0;
       if (!isThere) ended += 1;
-      strace.kill('SIGTERM');
+      // Not SIGTERM: where all threads of the process have ended at once it can wait for one of them for ever. What it traced goes on.
+      strace.kill('SIGKILL');
       await closed;
       await victim.kill();
       await victim.start();

@@ -2,7 +2,17 @@ import { expect, test } from 'vitest';
 import { EXIT, Failure } from '../../program/failure.ts';
 
 test('the exit codes are what units and scripts rely on', () => {
-  expect(EXIT).toEqual({ ok: 0, error: 1, usage: 2, tampered: 3, incomplete: 4, unverifiable: 5, tryLater: 75, config: 78 });
+  expect(EXIT).toEqual({
+    ok: 0,
+    error: 1,
+    usage: 2,
+    tampered: 3,
+    incomplete: 4,
+    unverifiable: 5,
+    trouble: 6,
+    tryLater: 75,
+    config: 78,
+  });
 });
 
 test('a failure carries code, message, hint and cause', () => {
