@@ -33,9 +33,10 @@ const PLANS = [
 ];
 const CAPTURED = 200_000;
 const LOADS = [
-  { rate: 1000, atMostMb: 85 },
-  { rate: 10_000, atMostMb: 130 },
-];
+  { rate: 10, atMostMb: 85, tells: ['wear'] },
+  { rate: 1000, atMostMb: 85, tells: ['memory', 'wear'] },
+  { rate: 10_000, atMostMb: 130, tells: ['memory'] },
+] as const;
 const COLLECTED = 400_000;
 const PEER_PLAN = { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 1.5 };
 

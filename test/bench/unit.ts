@@ -12,6 +12,8 @@ const SAMPLE_INTERVAL_MS = 250;
 export interface Service {
   /** Resident memory since it was started, every quarter of a second, in megabytes of 10^6 bytes; 0 where the system does not tell. */
   readonly residentMb: readonly number[];
+  /** Bytes that it sent to disks since it was started (`write_bytes` of proc(5)); undefined where the system does not tell. */
+  writtenBytes(): number | undefined;
   said(): string;
   hasEnded(): boolean;
   stop(): Promise<void>;
@@ -48,6 +50,10 @@ export async function startService(name: Name, args: readonly string[]): Promise
   }, SAMPLE_INTERVAL_MS);
   return {
     residentMb,
+    writtenBytes: () => {
+      const found = /^write_bytes: (\d+)$/m.exec(readIfThere(`/proc/${child.pid ?? 0}/io`));
+      return found === null ? undefined : Number(found[1]);
+    },
     said: () => said,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stop: async () => {
