@@ -23,10 +23,15 @@ const STEP_MS = 1000;
 
 /** The wall clock, and whether it can be believed. */
 export class Clock {
+  readonly #timesyncFile: string;
   #synchronised: 0 | 1 = 0;
   #wallMs = Date.now();
   #steadyMs = performance.now();
   #lastStep: Step | undefined;
+
+  constructor(timesyncFile = TIMESYNC_FILE) {
+    this.#timesyncFile = timesyncFile;
+  }
 
   /** The newest that {@link step} found. */
   get lastStep(): Step | undefined {
@@ -40,7 +45,7 @@ export class Clock {
   /** Asks the system whether its clock is synchronised; true if the answer changed. Blocks for some milliseconds. */
   checkSynchronised(): boolean {
     const before = this.#synchronised;
-    this.#synchronised = isSynchronised() ? 1 : 0;
+    this.#synchronised = isSynchronised(this.#timesyncFile) ? 1 : 0;
     return before !== this.#synchronised;
   }
 
@@ -58,8 +63,8 @@ export class Clock {
 }
 
 /** The kernel's own flag, which every time service sets, is what timedatectl shows; "could not ask" is "not known to be". */
-function isSynchronised(): boolean {
-  if (existsSync(TIMESYNC_FILE)) return true;
+function isSynchronised(timesyncFile: string): boolean {
+  if (existsSync(timesyncFile)) return true;
   const answer = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { encoding: 'utf8', timeout: 2000 });
   return answer.status === 0 && answer.stdout.trim() === 'yes';
 }

@@ -20,25 +20,25 @@ function inService({ agent, needsAgent }: Known): Trouble[] {
   if (agent === 'not running') {
     if (!needsAgent) return [];
     const what = 'no agent runs: nothing is captured and nothing is delivered';
-    const todo = 'start it (systemctl start tallystick-agent); if it ends again, journalctl -u tallystick-agent says why';
-    return [{ ...about, level: 'FAIL', code: 'not-running', what, todo }];
+    const remedy = 'start it (systemctl start tallystick-agent); if it ends again, journalctl -u tallystick-agent says why';
+    return [{ ...about, level: 'FAIL', code: 'not-running', what, remedy }];
   }
   if (agent === 'no answer') {
     const what = 'the running agent does not answer on its socket';
-    const todo = 'look at journalctl -u tallystick-agent; restart it if that says nothing for a minute';
-    return [{ ...about, level: 'FAIL', code: 'no-answer', what, todo }];
+    const remedy = 'look at journalctl -u tallystick-agent; restart it if that says nothing for a minute';
+    return [{ ...about, level: 'FAIL', code: 'no-answer', what, remedy }];
   }
   if (agent === 'not asked') {
     if (!needsAgent) return [];
     const what = 'the running agent could not be asked, so its connections and its clock are not known';
-    const todo = 'run this as a user who may use runtime.socket (http.socket_group), and set runtime.socket';
-    return [{ ...about, level: 'WARN', code: 'not-asked', what, todo }];
+    const remedy = 'run this as a user who may use runtime.socket (http.socket_group), and set runtime.socket';
+    return [{ ...about, level: 'WARN', code: 'not-asked', what, remedy }];
   }
   const { count, last } = agent.refused;
   if (last === null) return [];
   const what = `${count} ${count === 1 ? 'message was' : 'messages were'} refused since the start, the last because ${last.reason}`;
-  const todo = 'change what is sent: such messages are not recorded; their $agent entries are in the log (topic "refused")';
-  return [{ level: 'FAIL', part: 'capture', code: 'messages-refused', what, since: last.at, todo }];
+  const remedy = 'change what is sent: such messages are not recorded; their $agent entries are in the log (topic "refused")';
+  return [{ level: 'FAIL', part: 'capture', code: 'messages-refused', what, since: last.at, remedy }];
 }
 
 function inRoom({ usage, limits }: Known): Trouble[] {
@@ -52,18 +52,18 @@ function inRoom({ usage, limits }: Known): Trouble[] {
   const consequence = isFull ? result : `soon ${result.replace(/ are /, ' will be ')}`;
   if (roomOf({ ...usage, usedBytes: 0 }, limits) === room) {
     const what = `free space is ${isFull ? 'gone' : 'low'}: ${mib(freeBytes)} are left, ${mib(freeFloorBytes)} are to stay free; ${consequence}`;
-    const todo = 'delete what else fills the disk (journalctl --vacuum-size=100M, old files); never log.db or what begins so';
-    return [{ ...about, code: isFull ? 'free-space-gone' : 'free-space-low', what, todo }];
+    const remedy = 'delete what else fills the disk (journalctl --vacuum-size=100M, old files); never log.db or what begins so';
+    return [{ ...about, code: isFull ? 'free-space-gone' : 'free-space-low', what, remedy }];
   }
   const what = `the store is ${isFull ? '' : 'nearly '}full: ${mib(usedBytes)} of ${mib(quotaBytes)} are used, ${percent(usedBytes / quotaBytes)}; ${consequence}`;
-  const todo = 'bring the collector back, so that what it has can be pruned, or raise store.quota_bytes';
-  return [{ ...about, code: isFull ? 'full' : 'nearly-full', what, todo }];
+  const remedy = 'bring the collector back, so that what it has can be pruned, or raise store.quota_bytes';
+  return [{ ...about, code: isFull ? 'full' : 'nearly-full', what, remedy }];
 }
 
 function inKeys({ keyFaults }: Known): Trouble[] {
-  const todo =
+  const remedy =
     'nothing recorded is lost; restore the file from a backup only if it is the newest, else leave it: at its next start the agent closes this log and goes on in a new one';
-  return keyFaults.map((what) => ({ level: 'FAIL', part: 'keys', code: 'key-lost', what, since: null, todo }));
+  return keyFaults.map((what) => ({ level: 'FAIL', part: 'keys', code: 'key-lost', what, since: null, remedy }));
 }
 
 /** A log that was closed is a matter for somebody until a collector has admitted the next: from then on all goes on. */
@@ -80,15 +80,15 @@ function inLogs({ status, hasUplink, setAside }: Known): Trouble[] {
         ? `evidence of a fork: ${origin} was closed because ${reason}; a restored card or a copy of this device sealed another history${left}`
         : `${origin} was closed because ${reason}; ${status.origin} continues it${left}`,
       since: null,
-      todo: isFork
+      remedy: isFork
         ? 'find out whether the card was restored or copied; both halves are evidence: keep this store, and look at the collector'
         : 'admit the log that continues it, if the collector asks; what was recorded stays provable',
     };
   });
   const aside = setAside.map((name): Trouble => {
     const what = `a previous store lies in the data folder as ${name}`;
-    const todo = 'tallystick-agent repair says what it holds; keep it until that is exported or known to be delivered';
-    return { level: 'WARN', part: 'log', code: 'store-set-aside', what, since: null, todo };
+    const remedy = 'tallystick-agent repair says what it holds; keep it until that is exported or known to be delivered';
+    return { level: 'WARN', part: 'log', code: 'store-set-aside', what, since: null, remedy };
   });
   return [...closed, ...aside];
 }
@@ -100,13 +100,13 @@ function inClock({ agent }: Known): Trouble[] {
   const found: Trouble[] = [];
   if (!isSynchronised) {
     const what = 'the clock is not known to be synchronised; entries say so, and their order stays';
-    const todo = 'see timedatectl, and that a time server can be reached';
-    found.push({ ...about, code: 'clock-unsynchronised', what, since: null, todo });
+    const remedy = 'see timedatectl, and that a time server can be reached';
+    found.push({ ...about, code: 'clock-unsynchronised', what, since: null, remedy });
   }
   if (step !== null) {
     const what = `the clock jumped by ${(step.byMs / 1000).toFixed(1)} s; a $agent entry records it, and the order of entries stays`;
-    const todo = 'nothing, if it was set after the start; if it repeats, see the time service and the battery of the clock';
-    found.push({ ...about, code: 'clock-jumped', what, since: step.at, todo });
+    const remedy = 'nothing, if it was set after the start; if it repeats, see the time service and the battery of the clock';
+    found.push({ ...about, code: 'clock-jumped', what, since: step.at, remedy });
   }
   return found;
 }

@@ -48,8 +48,8 @@ export function examine(known: Known, asked: Asked): Finding[] {
   ];
 }
 
-function toFinding({ level, part, what, since, todo }: Trouble): Finding {
-  const detail = `${what}${since === null ? '' : `, since ${since}`}; ${todo}`;
+function toFinding({ level, part, what, since, remedy }: Trouble): Finding {
+  const detail = `${what}${since === null ? '' : `, since ${since}`}; ${remedy}`;
   return level === 'FAIL' ? fail(part, detail) : warn(part, detail);
 }
 

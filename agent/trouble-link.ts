@@ -21,13 +21,13 @@ export function linkTroubles(known: Known): Trouble[] {
       code: 'capture-not-connected',
       what: `the gateway's broker is not connected${because(reason)}`,
       since,
-      todo: 'see that the broker of mqtt.url runs, and user, password and rights; it keeps messages of QoS 1 until then',
+      remedy: 'see that the broker of mqtt.url runs, and user, password and rights; it keeps messages of QoS 1 until then',
     });
   }
   if (live?.mqtt?.trouble) {
     const { since, what } = live.mqtt.trouble;
-    const todo = 'give the user of mqtt.username the right to read them, or take them out of mqtt.filters';
-    found.push({ level: 'FAIL', part: 'capture', code: 'filters-refused', what, since, todo });
+    const remedy = 'give the user of mqtt.username the right to read them, or take them out of mqtt.filters';
+    found.push({ level: 'FAIL', part: 'capture', code: 'filters-refused', what, since, remedy });
   }
   if (!hasUplink) return found;
   if (live?.uplink?.isUp === false) {
@@ -38,18 +38,18 @@ export function linkTroubles(known: Known): Trouble[] {
       code: 'uplink-not-connected',
       what: `the broker on the way to the collector is not connected${because(reason)}`,
       since,
-      todo: 'see the network, uplink.url, user and password; nothing is lost meanwhile, all is delivered later',
+      remedy: 'see the network, uplink.url, user and password; nothing is lost meanwhile, all is delivered later',
     });
   } else if (live?.uplink?.trouble) {
     const { since, what } = live.uplink.trouble;
-    const todo = 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
+    const remedy = 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
     found.push({
       level: levelAfter(known, since, UNCONNECTED_SECONDS),
       part: 'collector',
       code: 'not-delivered',
       what,
       since,
-      todo,
+      remedy,
     });
   }
   return [...found, ...inDelivery(known)];
@@ -66,7 +66,7 @@ function inDelivery(known: Known): Trouble[] {
       code: 'not-admitted',
       what: `${origin} is not admitted by the collector; its fingerprint is ${fingerprint}`,
       since: null,
-      todo: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`,
+      remedy: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`,
     });
   } else if (since !== null && known.nowSeconds - parseSeconds(since) > WAITING_SECONDS) {
     found.push({
@@ -75,7 +75,7 @@ function inDelivery(known: Known): Trouble[] {
       code: 'no-receipt',
       what: `${formatCount(status.sealed - status.receipted)} sealed entries wait for a receipt`,
       since,
-      todo: 'tallystick-agent doctor says whether broker and collector answer; nothing is lost meanwhile',
+      remedy: 'tallystick-agent doctor says whether broker and collector answer; nothing is lost meanwhile',
     });
   }
   if (onceReceipted !== null) {
@@ -85,7 +85,7 @@ function inDelivery(known: Known): Trouble[] {
       code: 'collector-lost-data',
       what: `the collector lost data: it held ${formatCount(onceReceipted)} entries or more once, and now ${formatCount(status.receipted)}`,
       since: status.receiptedAt,
-      todo: 'it is sent again what is still here; find out on the collector why its store is older than its receipts',
+      remedy: 'it is sent again what is still here; find out on the collector why its store is older than its receipts',
     });
   }
   return found;

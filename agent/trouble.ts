@@ -13,7 +13,7 @@ export interface Trouble {
   readonly what: string;
   /** RFC 3339, where it is known. */
   readonly since: string | null;
-  readonly todo: string;
+  readonly remedy: string;
 }
 
 export type Part = 'service' | 'log' | 'keys' | 'room' | 'clock' | 'capture' | 'uplink' | 'collector';
@@ -63,8 +63,8 @@ export interface Known {
 }
 
 /** `FAIL  what, since …; what to do`. */
-export function formatTrouble({ level, what, since, todo }: Trouble): string {
-  return `${level}  ${what}${since === null ? '' : `, since ${since}`}; ${todo}`;
+export function formatTrouble({ level, what, since, remedy }: Trouble): string {
+  return `${level}  ${what}${since === null ? '' : `, since ${since}`}; ${remedy}`;
 }
 
 export function formatCount(count: number): string {

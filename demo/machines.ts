@@ -1,4 +1,4 @@
-import { generator } from './readings.ts';
+import { generator } from './random.ts';
 
 /** A message as a machine sends it. */
 export interface Reading {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -60,7 +60,8 @@ function start(options: Partial<RunOptions> = {}, captures: readonly Capture[] =
   const calls: string[] = [];
   const done = run({
     writer,
-    clock: new Clock(),
+    // What systemd-timesyncd of this machine says by a file does not count.
+    clock: new Clock(join(temporaryFolder(), 'synchronized')),
     sealIntervalMs: SEAL_MS,
     heartbeatIntervalMs: HEARTBEAT_MS,
     retention: { retentionSeconds: 1e6, quotaBytes: 1e9, freeFloorBytes: 0, whenFull: 'refuse' },
@@ -196,22 +197,19 @@ describe('the clock', () => {
     expect(device.faults()).toEqual([]);
   });
 
-  test.skipIf(existsSync('/run/systemd/timesync/synchronized'))(
-    'that synchronisation was gained or lost is told, with the clock as it is then',
-    async () => {
-      const { device, pass, stop } = start();
-      await pass(10_000);
-      answerWith('yes');
-      await pass(10_000);
-      answerWith('no');
-      await pass(10_000);
-      expect(events(device).slice(2)).toEqual([
-        ['clock', { synchronised: true }],
-        ['clock', { synchronised: false }],
-      ]);
-      await stop();
-    },
-  );
+  test('that synchronisation was gained or lost is told, with the clock as it is then', async () => {
+    const { device, pass, stop } = start();
+    await pass(10_000);
+    answerWith('yes');
+    await pass(10_000);
+    answerWith('no');
+    await pass(10_000);
+    expect(events(device).slice(2)).toEqual([
+      ['clock', { synchronised: true }],
+      ['clock', { synchronised: false }],
+    ]);
+    await stop();
+  });
 });
 
 describe('a store that is full', () => {

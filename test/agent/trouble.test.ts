@@ -216,7 +216,7 @@ describe('a trouble is named, with what to do:', () => {
     expect(others).toEqual([]);
     expect(trouble).toMatchObject({ code, level });
     expect(formatTrouble(trouble as Trouble)).toMatch(words);
-    expect(trouble?.todo.length).toBeGreaterThan(10);
+    expect(trouble?.remedy.length).toBeGreaterThan(10);
   });
 });
 

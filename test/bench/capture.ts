@@ -1,7 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connectAsync } from 'mqtt';
@@ -14,6 +12,7 @@ import { Publisher, type PublishParts } from '../support/mqtt-wire.ts';
 import { alternate } from './alternate.ts';
 import { inFolder } from './folder.ts';
 import { makeMessages } from './messages.ts';
+import { hasMosquitto, startMosquitto } from './mosquitto.ts';
 import { openWriter } from './ours.ts';
 import { count, formatRatio, verdict, type Line } from './table.ts';
 
@@ -73,7 +72,8 @@ export async function publishTo(port: number, messages: number): Promise<number>
 type Subscribe = (url: string, folder: string, messages: number) => Promise<{ done: Promise<void>; close: () => Promise<void> }>;
 
 async function rate(folder: string, messages: number, script: string, subscribe: Subscribe): Promise<number> {
-  const { port, broker } = await startMosquitto(folder);
+  const broker = await startMosquitto(folder);
+  const { port } = broker;
   try {
     const { done, close } = await subscribe(`mqtt://127.0.0.1:${port}`, join(folder, 'store'), messages);
     const args = [script, '--publish-to', String(port), String(messages)];
@@ -87,8 +87,7 @@ async function rate(folder: string, messages: number, script: string, subscribe:
     await close();
     return (messages / ms) * 1000;
   } finally {
-    broker.kill();
-    await once(broker, 'exit');
+    await broker.stop();
   }
 }
 
@@ -143,25 +142,6 @@ const capture: Subscribe = async (url, folder, messages) => {
   };
   return { done, close };
 };
-
-async function hasMosquitto(): Promise<boolean> {
-  const probe = spawn('mosquitto', ['-h'], { stdio: 'ignore' });
-  return Promise.race([once(probe, 'spawn').then(() => true), once(probe, 'error').then(() => false)]);
-}
-
-async function startMosquitto(folder: string): Promise<{ port: number; broker: ChildProcess }> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  const config = join(folder, 'mosquitto.conf');
-  const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'max_inflight_messages 0', 'max_queued_messages 0'];
-  writeFileSync(config, `${lines.join('\n')}\n`);
-  const broker = spawn('mosquitto', ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-  for await (const line of createInterface(broker.stderr)) if (line.includes(' running')) break;
-  broker.stderr.resume();
-  return { port, broker };
-}
 
 /** The benchmark's messages, round and round. */
 function* load(messages: number): Generator<PublishParts> {

@@ -1,4 +1,5 @@
 import type { Message } from '../../agent/log.ts';
+import { seeded } from '../agent/seeded.ts';
 
 /** Machines that send readings; each wanders around a value of its own. */
 const MACHINES = [
@@ -12,7 +13,8 @@ const FIRST_SECOND = 1_767_225_600;
 
 /** NDJSON of `count` messages, always the same for a seed. */
 export function readings(seed: number, count: number): string {
-  const random = generator(seed);
+  const integer = seeded(seed);
+  const random = (): number => integer(2 ** 30) / 2 ** 30;
   const values = MACHINES.map(({ value }) => value as number);
   const lines = Array.from({ length: count }, (_, i) => {
     const number = i % MACHINES.length;
@@ -22,17 +24,6 @@ export function readings(seed: number, count: number): string {
     return JSON.stringify({ topic: machine.topic, payload });
   });
   return `${lines.join('\n')}\n`;
-}
-
-/** mulberry32: small, and good enough for weather. 0 ≤ r < 1. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** `{"topic", "payload"}` a line; a payload is the source text of its value. */

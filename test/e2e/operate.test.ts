@@ -11,7 +11,7 @@ interface Report {
   readonly receipted: number;
   readonly entries: number;
   readonly live: { readonly uplink: { readonly isUp: boolean }; readonly mqtt: null } | null;
-  readonly troubles: readonly { readonly code: string; readonly level: string; readonly todo: string }[];
+  readonly troubles: readonly { readonly code: string; readonly level: string; readonly remedy: string }[];
 }
 
 test('a gateway that waits for admission says so; admitted, everything passes; without its broker it says that', async () => {
@@ -53,7 +53,7 @@ test('a gateway that waits for admission says so; admitted, everything passes; w
   expect(() => agent.run(...set, 'status')).toThrow(expect.objectContaining({ status: 6 }));
 
   // As it is told.
-  const approve = /tallystick-collector (devices approve .*)$/.exec(waiting.troubles[0]?.todo ?? '')?.[1] ?? '';
+  const approve = /tallystick-collector (devices approve .*)$/.exec(waiting.troubles[0]?.remedy ?? '')?.[1] ?? '';
   collector.run(...approve.split(' '));
   for (let i = 0; i < 20; i++) await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body: `m ${i}` });
   const well = await until(({ admitted, entries, receipted }) => admitted && receipted === entries);
