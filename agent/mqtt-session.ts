@@ -1,25 +1,19 @@
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { MqttClient, type IConnackPacket } from 'mqtt';
+import { openSocket, type Broker } from '../program/broker-socket.ts';
 import type { CaptureParts } from './capture.ts';
 import { MqttInlet, RECEIVE_MAXIMUM } from './mqtt-inlet.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';
 import { withoutPublishes } from './mqtt-stream.ts';
 
 /** Where and as whom messages are heard. */
-export interface MqttSource {
+export interface MqttSource extends Broker {
   /** Of the entries. */
   readonly name: string;
-  /** `mqtt://host:port`, `mqtts://host:port` or `mqtt+unix:///path` */
-  readonly url: string;
   readonly filters: readonly string[];
   readonly clientId: string;
   /** So often the broker hears of us at least; it takes us for lost after half as long again. */
   readonly keepAliveSeconds: number;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  /** PEM */
-  readonly tls: { readonly ca: string | undefined; readonly cert: string | undefined; readonly key: string | undefined };
 }
 
 export interface SessionOptions extends CaptureParts {
@@ -73,7 +67,7 @@ export class MqttSession {
   constructor(options: SessionOptions) {
     const { source, version } = options;
     this.#options = options;
-    this.#socket = connectTo(source).once('connect', () => {
+    this.#socket = openSocket(source).once('connect', () => {
       this.#isOpen = true;
     });
     this.#inlet = new MqttInlet({
@@ -185,15 +179,4 @@ export class MqttSession {
     if (this.#client.connected) this.#client.end(false, this.#options.version === 5 ? { reasonCode } : {});
     else this.#socket.destroy();
   }
-}
-
-function connectTo({ url, tls }: MqttSource): Socket {
-  const { protocol, hostname, port, pathname } = new URL(url);
-  // An address of IPv6 stands in brackets.
-  const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  if (protocol === 'mqtt+unix:') return connectTcp(decodeURIComponent(pathname));
-  if (protocol === 'mqtt:') return connectTcp({ host, port: Number(port || 1883), noDelay: true });
-  const given = Object.fromEntries(Object.entries(tls).filter(([, pem]) => pem !== undefined));
-  const servername = hostname === host && !/^[0-9.]+$/.test(host) ? { servername: host } : {};
-  return connectTls({ host, port: Number(port || 8883), ...servername, ...given });
 }
