@@ -4,10 +4,7 @@ import { expect } from 'vitest';
 import { native } from '../../program/native.ts';
 import { COSIGNATURE, formatVkey, signerKey } from '../../tlog/vkey.ts';
 import { collectorSigner } from '../support/fleet.ts';
-import { ROOT } from '../support/sources.ts';
-import { execute, type Machine } from './program.ts';
-
-const AUDIT = join(ROOT, 'dist/tallystick-audit.js');
+import { AUDIT, execute, type Machine } from './program.ts';
 
 /** What became of messages, each of which has a payload of its own, after a fault. */
 export interface Account {

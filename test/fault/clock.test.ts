@@ -2,12 +2,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { ask } from '../agent/http-client.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector } from '../support/collector-process.ts';
-import { programOf } from '../support/program.ts';
+import { newAgent } from '../support/agent-process.ts';
 import { missing } from './program.ts';
 import { state } from './runs.ts';
+import { newSite, post, settle, TOPIC } from './site.ts';
 
 // The shipped agent under clocks that are wrong, and that somebody sets while it runs; the collector's is right. Order is the order in
 // which messages came, whatever the clock said.
@@ -41,15 +39,6 @@ async function underClock<T>(file: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function post(agent: AgentProcess, from: number, count: number): Promise<string[]> {
-  const acknowledged: string[] = [];
-  for (let i = from; i < from + count; i++) {
-    const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body: String(i) });
-    if (answer.status === 201) acknowledged.push(String(i));
-  }
-  return acknowledged;
-}
-
 test('clocks are set where libfaketime is, and always in CI', () => {
   if (LIBRARY === undefined) missing('libfaketime', 'no clock is set');
 });
@@ -66,19 +55,9 @@ test.runIf(LIBRARY !== undefined)(
     const set = (offsetSeconds: number): void => {
       writeFileSync(file, `${offsetSeconds >= 0 ? '+' : ''}${offsetSeconds}s\n`);
     };
-    const collector = newCollector();
-    const port = await freePort();
-    await collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
+    const { collector, settingsOf } = await newSite();
     const agent = newAgent();
-    const settings = {
-      'seal.interval_s': '1',
-      'uplink.stall_s': '2',
-      ...collector.keys,
-      'uplink.url': `mqtt://127.0.0.1:${port}`,
-      'uplink.username': agent.device,
-      'uplink.password_file': collector.password(agent.device),
-      'uplink.token_file': collector.token(),
-    };
+    const settings = settingsOf(agent);
     const acknowledged: string[] = [];
     for (const [i, [, secondsOf]] of CLOCKS.entries()) {
       const now = Date.now() / 1000;
@@ -98,23 +77,13 @@ test.runIf(LIBRARY !== undefined)(
     }
     const jumps = (): number => agent.read((rows) => [...rows.entries(0, 0, rows.size(0))]).filter(isJump).length;
     await vi.waitFor(() => expect(jumps()).toBeGreaterThan(2), WAIT);
-    await collector.holds(agent);
-    await agent.stop();
-
-    agent.verify();
-    collector.run('verify');
+    const found = await settle(collector, [agent], acknowledged);
     expect(agent.read((rows) => rows.logs())).toHaveLength(1);
+    expect(found).toMatchObject({ lost: [], doubled: 0, forks: 0, verdict: 'intact' });
     const listed = collector.entries();
-    const found = listed.filter(({ topic }) => topic === 'plant/pressure').map(({ payload }) => payload ?? '');
-    expect(found).toEqual(acknowledged);
+    expect(listed.filter(({ topic }) => topic === TOPIC).map(({ payload }) => payload)).toEqual(acknowledged);
     expect(listed.map(({ index }) => index)).toEqual(listed.map((_, index) => index));
-    const exported = join(folder, 'fleet.tally');
-    collector.run('export', exported);
-    const report = JSON.parse(programOf('tallystick-audit').run(['replay', exported, '--trust', collector.trust, '--json'])) as {
-      verdict: string;
-    };
-    expect(report.verdict).toBe('intact');
-    state('clocks', { acknowledged: acknowledged.length, found: found.length, jumps: jumps(), verdict: report.verdict });
+    state('clocks', { ...found, jumps: jumps() });
   },
 );
 

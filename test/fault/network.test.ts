@@ -1,27 +1,16 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { LinkEnd } from '../../program/mqtt-link.ts';
 import { keepConnected } from '../../program/reconnect.ts';
-import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector } from '../support/collector-process.ts';
+import { newAgent } from '../support/agent-process.ts';
 import { startRelay, type Relay } from '../support/relay.ts';
 import { seedsOf, state } from './runs.ts';
+import { newSite, post } from './site.ts';
 
 // The shipped agent and collector, between them a network that fails: what was acknowledged arrives, once, and nothing without a receipt
 // is taken for delivered.
 
 const TIMEOUT = 240_000;
-const HASTY = { 'seal.interval_s': '1', 'seal.max_entries': '16', 'uplink.stall_s': '2', 'uplink.keep_alive_s': '5' };
-
-async function post(agent: AgentProcess, from: number, count: number): Promise<string[]> {
-  const acknowledged: string[] = [];
-  for (let i = from; i < from + count; i++) {
-    const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body: String(i) });
-    if (answer.status === 201) acknowledged.push(String(i));
-  }
-  return acknowledged;
-}
 
 /** What is done to the network, and how it mends. */
 const FAULTS: [string, (relay: Relay) => void][] = [
@@ -45,19 +34,10 @@ const FAULTS: [string, (relay: Relay) => void][] = [
 
 describe('between agent and collector', () => {
   test('each fault in turn: all arrives, once', { timeout: TIMEOUT }, async () => {
-    const collector = newCollector();
-    const port = await freePort();
-    await collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
-    const relay = await startRelay(port);
+    const { collector, ...site } = await newSite();
+    const relay = await startRelay(site.port);
     const agent = newAgent();
-    await agent.start({
-      ...HASTY,
-      ...collector.keys,
-      'uplink.url': `mqtt://127.0.0.1:${relay.port}`,
-      'uplink.username': agent.device,
-      'uplink.password_file': collector.password(agent.device),
-      'uplink.token_file': collector.token(),
-    });
+    await agent.start({ ...site.settingsOf(agent, relay.port), 'uplink.keep_alive_s': '5' });
     const acknowledged = await post(agent, 0, 20);
     await collector.holds(agent);
     for (const [i, [name, begin]] of FAULTS.entries()) {

@@ -2,21 +2,18 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector } from '../support/collector-process.ts';
+import { newAgent } from '../support/agent-process.ts';
 import { missing } from './program.ts';
 import { CAN_CUT_POWER, newDisk, type Disk } from './power-cut.ts';
 import { runsOf, state } from './runs.ts';
+import { newSite, postUntil, settle } from './site.ts';
 
 // Power cuts while messages are captured, sealed, drained and pruned, of the agent, of the collector, of both: each on a disk of its
 // own that loses what was not flushed.
 
-const HASTY = {
-  'seal.interval_s': '1',
+const OFTEN = {
   'seal.max_entries': '8',
-  'uplink.stall_s': '2',
   'heartbeat.interval_s': '1',
   'store.free_floor_bytes': '0',
 };
@@ -37,18 +34,6 @@ async function onDisk(data: string): Promise<Disk> {
   return disk;
 }
 
-/** Posts until the agent no longer answers, or is told to stop. */
-async function post(agent: AgentProcess, first: number, isOver: () => boolean): Promise<string[]> {
-  const acknowledged: string[] = [];
-  for (let i = first; !isOver(); i++) {
-    const body = String(i);
-    const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body }).catch(() => undefined);
-    if (answer?.status === 201) acknowledged.push(body);
-    else await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  return acknowledged;
-}
-
 test('is tried where block devices can be had, and always in CI', () => {
   if (!CAN_CUT_POWER) missing('nbdkit, nbdfuse, loop devices and root', 'no power is cut');
 });
@@ -57,22 +42,16 @@ test.runIf(CAN_CUT_POWER)(
   `power cuts: what was acknowledged is there, nothing twice, no fork, and both start by themselves (seed ${SEED})`,
   async () => {
     const random = seeded(SEED);
-    const collector = newCollector();
+    const site = await newSite();
+    const { collector } = site;
     const agent = newAgent();
+    await collector.stop();
     const disks = { agent: await onDisk(agent.data), collector: await onDisk(collector.data) };
-    const port = await freePort();
-    const own = {
-      ...HASTY,
-      ...collector.keys,
-      'uplink.url': `mqtt://127.0.0.1:${port}`,
-      'uplink.username': agent.device,
-      'uplink.password_file': collector.password(agent.device),
-      'uplink.token_file': collector.token(),
-    };
+    const own = { ...site.settingsOf(agent), ...OFTEN };
     const start = {
       // Without a time to keep them, what is receipted is pruned at once.
       agent: (round: number) => agent.start({ ...own, ...(round % 2 === 0 ? {} : { 'store.retention_days': '0' }) }),
-      collector: () => collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) }),
+      collector: site.startCollector,
     };
     await start.collector();
     await start.agent(0);
@@ -80,7 +59,7 @@ test.runIf(CAN_CUT_POWER)(
     const cuts = { agent: 0, collector: 0 };
     for (let round = 1; round <= runsOf(200, 5); round++) {
       let isOver = false;
-      const posting = post(agent, round * 100_000, () => isOver);
+      const posting = postUntil(agent, round * 100_000, () => isOver);
       await new Promise((resolve) => setTimeout(resolve, 200 + random(1500)));
       const victims = ([['agent'], ['collector'], ['agent', 'collector']] as const)[random(3)] ?? ['agent'];
       for (const victim of victims) {
@@ -94,28 +73,11 @@ test.runIf(CAN_CUT_POWER)(
       for (const victim of victims) await start[victim](round);
       agent.verify();
     }
-    await collector.holds(agent);
-    expect(agent.read((rows) => rows.logs())).toHaveLength(1);
-    expect(JSON.parse(collector.run('--json', 'evidence'))).toMatchObject({ forks: [], claims: [] });
-    await agent.stop();
-    await collector.stop();
-    agent.verify();
-    collector.run('verify');
-    const found = collector.entries().filter(({ topic }) => topic === 'plant/pressure');
-    const payloads = found.map(({ payload }) => payload ?? '');
-    const held = new Set(payloads);
-    const lost = acknowledged.filter((payload) => !held.has(payload));
-    state('power cut', {
-      cuts,
-      acknowledged: acknowledged.length,
-      found: held.size,
-      lost,
-      doubled: payloads.length - held.size,
-      forks: 0,
-    });
+    const found = await settle(collector, [agent], acknowledged);
+    state('power cut', { cuts, ...found });
     expect(acknowledged.length).toBeGreaterThan(10);
-    expect(lost).toEqual([]);
-    expect(held.size).toBe(payloads.length);
+    expect(found).toMatchObject({ lost: [], doubled: 0, forks: 0, verdict: 'intact' });
+    expect(agent.read((rows) => rows.logs())).toHaveLength(1);
   },
   3_600_000,
 );

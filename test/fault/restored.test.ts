@@ -2,63 +2,15 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { ask } from '../agent/http-client.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector, type CollectorProcess } from '../support/collector-process.ts';
+import { newAgent } from '../support/agent-process.ts';
 import { state } from './runs.ts';
+import { arrives, newSite, post } from './site.ts';
 
 // A gateway that is not what it was: its store, its keys, or both are of another day, or there are two of it. The log that can't go on is
 // closed, another one continues it, and nothing that was acknowledged is lost.
 
 const TIMEOUT = 120_000;
-const HASTY = { 'seal.interval_s': '1', 'seal.max_entries': '16', 'uplink.stall_s': '2' };
 const WAIT = { timeout: 60_000, interval: 100 };
-
-interface Site {
-  readonly collector: CollectorProcess;
-  readonly settings: Readonly<Record<string, string>>;
-}
-
-async function newSite(device: string): Promise<Site> {
-  const collector = newCollector();
-  const port = await freePort();
-  await collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
-  const settings = {
-    ...HASTY,
-    ...collector.keys,
-    'uplink.url': `mqtt://127.0.0.1:${port}`,
-    'uplink.username': device,
-    'uplink.password_file': collector.password(device),
-  };
-  return { collector, settings };
-}
-
-async function post(agent: AgentProcess, from: number, count: number): Promise<string[]> {
-  const acknowledged: string[] = [];
-  for (let i = from; i < from + count; i++) {
-    const answer = await ask({ socketPath: agent.socket }, { path: '/v1/messages/plant/pressure', body: String(i) });
-    if (answer.status === 201) acknowledged.push(String(i));
-  }
-  return acknowledged;
-}
-
-function approveAll(collector: CollectorProcess): void {
-  const devices = JSON.parse(collector.run('--json', 'devices')) as { standing: string; fingerprint: string }[];
-  for (const { standing, fingerprint } of devices) if (standing === 'waiting') collector.run('devices', 'approve', fingerprint);
-}
-
-/** Resolves once the collector lists all of these; each generation that asks is let in. */
-async function arrives(collector: CollectorProcess, acknowledged: readonly string[]): Promise<string[]> {
-  return vi.waitFor(() => {
-    approveAll(collector);
-    const found = collector.entries().filter(({ topic }) => topic === 'plant/pressure');
-    const payloads = found.map(({ payload }) => payload ?? '');
-    const lost = acknowledged.filter((payload) => !payloads.includes(payload));
-    if (lost.length > 0)
-      throw new Error(`expected all that was acknowledged, still waiting for ${lost.length}: ${lost.join(' ')}`);
-    return payloads;
-  }, WAIT);
-}
 
 function copyOf(folder: string): string {
   const copy = mkdtempSync(join(tmpdir(), 'tallystick-card-'));
@@ -97,7 +49,8 @@ describe('after a time on the road', () => {
     { timeout: TIMEOUT },
     async (name, restore, why) => {
       const agent = newAgent();
-      const { collector, settings } = await newSite(agent.device);
+      const { collector, settingsOf } = await newSite();
+      const settings = settingsOf(agent);
       await agent.start(settings);
       const acknowledged = await post(agent, 0, 30);
       await arrives(collector, acknowledged);
@@ -115,11 +68,11 @@ describe('after a time on the road', () => {
       const [closed, open] = agent.read((rows) => rows.logs());
       expect(closed?.closed).toMatch(why);
       expect(open?.closed).toBeNull();
-      expect(new Set(found).size).toBe(found.length);
+      expect(found.doubled).toBe(0);
       await agent.stop();
       agent.verify();
       collector.run('verify');
-      state(`restored: ${name}`, { acknowledged: acknowledged.length, found: found.length, closed: closed?.closed });
+      state(`restored: ${name}`, { acknowledged: acknowledged.length, found: found.found, closed: closed?.closed });
     },
   );
 
@@ -128,7 +81,8 @@ describe('after a time on the road', () => {
     { timeout: TIMEOUT },
     async () => {
       const [first, second] = [newAgent(), newAgent()];
-      const { collector, settings } = await newSite(first.device);
+      const { collector, settingsOf } = await newSite();
+      const settings = settingsOf(first);
       await first.start(settings);
       const acknowledged = await post(first, 0, 30);
       await arrives(collector, acknowledged);
@@ -141,9 +95,9 @@ describe('after a time on the road', () => {
       const found = await arrives(collector, acknowledged);
       const generations = [first, second].map((agent) => agent.read((rows) => rows.logs()).length);
       expect(generations.sort()).toEqual([1, 2]);
-      expect(new Set(found).size).toBe(found.length);
+      expect(found.doubled).toBe(0);
       const { forks } = JSON.parse(collector.run('--json', 'evidence')) as { forks: unknown[] };
-      state('two on copies of one card', { acknowledged: acknowledged.length, found: found.length, forks: forks.length });
+      state('two on copies of one card', { acknowledged: acknowledged.length, found: found.found, forks: forks.length });
       expect(forks.length).toBeGreaterThan(0);
       for (const agent of [first, second]) {
         await agent.stop();

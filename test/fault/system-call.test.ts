@@ -1,12 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector } from '../support/collector-process.ts';
+import { newAgent } from '../support/agent-process.ts';
 import { missing, works } from './program.ts';
 import { runsOf, state } from './runs.ts';
+import { newSite, post, settle } from './site.ts';
 
 // Agent and collector as services, capturing, sealing, draining and pruning, while strace makes one of their system calls the last one,
 // or one that the disk refuses.
@@ -15,10 +14,8 @@ const STRACE = works('strace', '-f', '-e', 'trace=none', 'true');
 const SEED = Number(process.env['FAULT_SEED'] ?? '1');
 const CALLS = ['fsync', 'fdatasync', 'pwrite64', 'openat', 'rename'];
 const WHAT = ['signal=KILL', 'error=EIO', 'error=ENOSPC'];
-const HASTY = {
-  'seal.interval_s': '1',
+const OFTEN = {
   'seal.max_entries': '8',
-  'uplink.stall_s': '2',
   'heartbeat.interval_s': '1',
   'store.retention_days': '0',
 };
@@ -39,16 +36,6 @@ async function attach(pid: number, call: string, what: string, n: number): Promi
   return strace;
 }
 
-async function post(agent: AgentProcess, from: number, count: number): Promise<string[]> {
-  const acknowledged: string[] = [];
-  for (let i = from; i < from + count; i++) {
-    const path = '/v1/messages/plant/pressure';
-    const answer = await ask({ socketPath: agent.socket }, { path, body: String(i) }).catch(() => undefined);
-    if (answer?.status === 201) acknowledged.push(String(i));
-  }
-  return acknowledged;
-}
-
 test('system calls fail where strace is, and always in CI', () => {
   if (!STRACE) missing('strace', 'no system call of the services fails');
 });
@@ -57,26 +44,17 @@ test.runIf(STRACE)(
   `services whose n-th system call kills them, or fails: nothing acknowledged is lost, nothing is there twice (seed ${SEED})`,
   async () => {
     const random = seeded(SEED);
-    const collector = newCollector();
+    const { collector, ...site } = await newSite();
     const agent = newAgent();
-    const port = await freePort();
-    const settings = {
-      ...HASTY,
-      ...collector.keys,
-      'uplink.url': `mqtt://127.0.0.1:${port}`,
-      'uplink.username': agent.device,
-      'uplink.password_file': collector.password(agent.device),
-      'uplink.token_file': collector.token(),
-    };
+    const settings = { ...site.settingsOf(agent), ...OFTEN };
     const programs = {
       agent: { folder: agent.folder, start: () => agent.start(settings), kill: () => agent.kill() },
       collector: {
         folder: collector.folder,
-        start: () => collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) }),
+        start: site.startCollector,
         kill: () => collector.kill(),
       },
     };
-    await programs.collector.start();
     await programs.agent.start();
     const acknowledged: string[] = [];
     let ended = 0;
@@ -96,21 +74,10 @@ test.runIf(STRACE)(
       await victim.start();
       agent.verify();
     }
-    await collector.holds(agent);
+    const found = await settle(collector, [agent], acknowledged);
+    state('system calls', { ended, ...found });
+    expect(found).toMatchObject({ lost: [], doubled: 0, forks: 0, verdict: 'intact' });
     expect(agent.read((rows) => rows.logs())).toHaveLength(1);
-    expect(JSON.parse(collector.run('--json', 'evidence'))).toMatchObject({ forks: [], claims: [] });
-    await agent.stop();
-    await collector.stop();
-    agent.verify();
-    collector.run('verify');
-    const found = collector.entries().filter(({ topic }) => topic === 'plant/pressure');
-    const payloads = found.map(({ payload }) => payload ?? '');
-    const held = new Set(payloads);
-    const lost = acknowledged.filter((payload) => !held.has(payload));
-    const doubled = payloads.length - held.size;
-    state('system calls', { ended, acknowledged: acknowledged.length, found: held.size, lost, doubled, forks: 0 });
-    expect(lost).toEqual([]);
-    expect(doubled).toBe(0);
   },
   3_600_000,
 );
