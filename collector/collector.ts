@@ -6,26 +6,16 @@ import { decodeSegment, type SignedSegment } from '../tlog/segment.ts';
 import { takeSegment } from './admit.ts';
 import type { Answer, Notice, Received } from './answer.ts';
 import { takeFork, takeSigned, verifySigned } from './claim.ts';
+import { newCourse, refuse, tellFork, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
 import { enrol } from './enrol.ts';
 import { advanceFleetLog, takeFleetCheckpoint } from './fleet-log.ts';
 import { findLog } from './log.ts';
+import type { Message } from './message.ts';
 import type { Parts } from './parts.ts';
 import { greet, receiptAnswers } from './receipt.ts';
 import { Refusals } from './refusal.ts';
 import type { LogRow } from './row.ts';
-
-/** What devices send, by the last part of the topic: `tallystick/v1/<device>/<kind>`. */
-export const KINDS = ['enroll', 'segment', 'checkpoint'] as const;
-export type Kind = (typeof KINDS)[number];
-
-/** A message as it came. */
-export interface Message {
-  readonly kind: Kind;
-  /** As the topic names it. */
-  readonly device: string;
-  readonly bytes: Uint8Array;
-}
 
 /** What is due without a message. */
 export interface Due extends Received {
@@ -35,13 +25,11 @@ export interface Due extends Received {
 
 /** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
 const ANSWERED: readonly Code[] = ['fork', 'mismatch'];
-/** Whoever holds the log's keys, or somebody on the way, does what an agent does not. */
-const ALARMING: readonly Code[] = ['signature', 'seal', 'mismatch', 'fork'];
 
 /**
- * Everything between a message that arrived and the answers that leave. What is answered is committed; a message may be acknowledged
- * once {@link receive} has returned. Nothing that a message says makes these throw; what does (a full disk, another process that
- * writes for long) left the message undone, to be tried again. Times are seconds since 1970.
+ * Everything between a message that arrived and the answers that leave. What is answered is committed. Nothing that a message says
+ * makes these throw; what does (a full disk, another process that writes for long) left the message undone, to be tried again. Times
+ * are seconds since 1970.
  */
 export class Collector {
   readonly #parts: Parts;
@@ -62,33 +50,40 @@ export class Collector {
   }
 
   receive(message: Message, nowSeconds: number): Received {
-    if (message.kind === 'enroll') return this.#enrol(message, 'quick', nowSeconds);
-    const notices: Notice[] = [];
-    const log = this.#take(message, nowSeconds, notices);
-    const answers = log === undefined ? [] : receiptAnswers(this.#takeEarly(log, nowSeconds, notices));
-    return { answers, notices };
+    const course = newCourse();
+    this.#follow(message, nowSeconds, course);
+    return this.#end(course, nowSeconds);
+  }
+
+  /**
+   * {@link receive} of one after the other in one commit, which costs a small segment as much as all its checks; each log that moved is
+   * answered once, as receipts are cumulative. Where it throws none was taken: then each is to be received by itself, so that one of
+   * them stops no other.
+   */
+  receiveAll(messages: readonly Message[], nowSeconds: number): Received {
+    const course = newCourse();
+    this.#parts.store.transaction(() => {
+      for (const message of messages) this.#follow(message, nowSeconds, course);
+    });
+    return this.#end(course, nowSeconds);
   }
 
   /** To be called about every second. */
   tick(nowSeconds: number): Due {
-    const answers: Answer[] = [];
-    const notices: Notice[] = [];
+    const course = newCourse();
     this.#refusals.flush(nowSeconds);
     this.#early.expire(nowSeconds);
     for (const number of this.#early.logs()) {
       // Another collector may have taken what these had to wait for.
       const before = this.#parts.store.logs.byNumber(number);
-      const after = before === undefined ? undefined : this.#takeEarly(before, nowSeconds, notices);
-      if (after !== undefined && after !== before) answers.push(...receiptAnswers(after));
+      if (before !== undefined && this.#takeEarly(before, nowSeconds, course) !== before) course.due.add(number);
     }
     for (const [origin, message] of this.#later) {
-      const received = this.#enrol(message, 'slow', nowSeconds);
+      this.#enrol(message, 'slow', nowSeconds, course);
       this.#later.delete(origin);
-      answers.push(...received.answers);
-      notices.push(...received.notices);
     }
-    answers.push(...this.#greetAdmitted(nowSeconds));
-    return { answers, notices, fleetCheckpoint: advanceFleetLog(this.#parts) };
+    course.answers.push(...this.#greetAdmitted(nowSeconds));
+    return { ...this.#end(course, nowSeconds), fleetCheckpoint: advanceFleetLog(this.#parts) };
   }
 
   /** A checkpoint of the fleet log that the broker kept: one that this store does not account for stops the signing of others. */
@@ -109,25 +104,45 @@ export class Collector {
     this.#parts.store.close();
   }
 
-  #enrol(message: Message, pace: 'quick' | 'slow', nowSeconds: number): Received {
+  #follow(message: Message, nowSeconds: number, course: Course): void {
+    if (message.kind === 'enroll') {
+      this.#enrol(message, 'quick', nowSeconds, course);
+      return;
+    }
+    const log = this.#take(message, nowSeconds, course);
+    if (log !== undefined) course.due.add(this.#takeEarly(log, nowSeconds, course).number);
+  }
+
+  /** What was refused is counted only now: of messages that are to be received again nothing was. */
+  #end({ answers, notices, refused, due }: Course, nowSeconds: number): Received {
+    for (const one of refused) this.#refusals.add(one, nowSeconds);
+    for (const number of due) {
+      const row = this.#parts.store.logs.byNumber(number);
+      if (row !== undefined) answers.push(...receiptAnswers(row));
+    }
+    return { answers, notices };
+  }
+
+  #enrol(message: Message, pace: 'quick' | 'slow', nowSeconds: number, course: Course): void {
     const { device, bytes: note } = message;
     try {
       checkDevice(device);
       const received = enrol(this.#parts, { device, note, pace }, nowSeconds);
       if ('later' in received) {
         this.#later.set(received.later, message);
-        return { answers: [], notices: [] };
+        return;
       }
       for (const { event, origin } of received.notices)
         if (event === 'admitted' && origin !== undefined) this.#admitted.add(origin);
-      return received;
+      course.answers.push(...received.answers);
+      course.notices.push(...received.notices);
     } catch (error) {
-      return { answers: [], notices: [this.#refuse(message, error, nowSeconds)] };
+      refuse(message, error, course);
     }
   }
 
   /** A segment or checkpoint: the log whose latest receipt is the answer, if one is due. */
-  #take(message: Message, nowSeconds: number, notices: Notice[]): LogRow | undefined {
+  #take(message: Message, nowSeconds: number, course: Course): LogRow | undefined {
     let log: LogRow | undefined;
     try {
       checkDevice(message.device);
@@ -137,44 +152,43 @@ export class Collector {
       }
       if (message.kind === 'checkpoint') {
         log = findLog(this.#parts, originOf(message.bytes), message.device); // Step 2
-        return this.#checkpoint(message, log, nowSeconds, notices) ? this.#parts.store.logs.byNumber(log.number) : undefined;
+        return this.#checkpoint(message, log, nowSeconds, course) ? log : undefined;
       }
       const segment = decodeSegment(message.bytes, this.#parts.inflate); // Step 1
       log = findLog(this.#parts, originOf(segment.checkpoint), message.device); // Step 2
-      return this.#segment(message, segment, log, nowSeconds, notices);
+      return this.#segment(message, segment, log, nowSeconds, course);
     } catch (error) {
-      notices.push(this.#refuse(message, error, nowSeconds, log));
-      const isAnswered = error instanceof TlogError && ANSWERED.includes(error.code);
-      return isAnswered && log !== undefined ? this.#parts.store.logs.byNumber(log.number) : undefined;
+      refuse(message, error, course, log);
+      return error instanceof TlogError && ANSWERED.includes(error.code) ? log : undefined;
     }
   }
 
-  #segment(message: Message, segment: SignedSegment, log: LogRow, nowSeconds: number, notices: Notice[]): LogRow {
+  #segment(message: Message, segment: SignedSegment, log: LogRow, nowSeconds: number, course: Course): LogRow {
     try {
       const taken = takeSegment(this.#parts, log, segment, nowSeconds); // Steps 3 to 11
       if (taken.kind === 'early') this.#early.hold(log.number, segment.start, message.bytes, nowSeconds);
       if (taken.kind !== 'extended') return taken.row;
       const { row, forks } = taken;
       const { device, origin, size } = row;
-      notices.push({ level: 'info', event: 'extended', device, origin, text: `${origin} has ${size} entries` });
-      for (const fork of forks) notices.push(forked(row, fork.size));
+      course.notices.push({ level: 'info', event: 'extended', device, origin, text: `${origin} has ${size} entries` });
+      for (const fork of forks) tellFork(course, row, fork.size);
       return row;
     } catch (error) {
-      if (error instanceof TlogError) this.#keepCheckpoint(segment, log, error.code, nowSeconds, notices);
+      if (error instanceof TlogError) this.#keepCheckpoint(segment, log, error.code, nowSeconds, course);
       throw error;
     }
   }
 
   /** Of a segment that was refused after its checkpoint turned out to be the identity key's. */
-  #keepCheckpoint({ checkpoint }: SignedSegment, log: LogRow, code: Code, nowSeconds: number, notices: Notice[]): void {
+  #keepCheckpoint({ checkpoint }: SignedSegment, log: LogRow, code: Code, nowSeconds: number, course: Course): void {
     if (code === 'signature') return;
     const signed = verifySigned(this.#parts, log, checkpoint);
     if (code === 'fork') takeFork(this.#parts, log, signed, nowSeconds);
-    else if (takeSigned(this.#parts, log, signed, nowSeconds) === 'fork') notices.push(forked(log, signed.size));
+    else if (takeSigned(this.#parts, log, signed, nowSeconds) === 'fork') tellFork(course, log, signed.size);
   }
 
   /** Step 5 for a note alone. Whether it is answered. */
-  #checkpoint({ bytes }: Message, log: LogRow, nowSeconds: number, notices: Notice[]): boolean {
+  #checkpoint({ bytes }: Message, log: LogRow, nowSeconds: number, course: Course): boolean {
     const { device, origin } = log;
     const signed = verifySigned(this.#parts, log, bytes); // Step 3
     const meaning = takeSigned(this.#parts, log, signed, nowSeconds);
@@ -186,20 +200,20 @@ export class Collector {
     }
     if (meaning === 'behind') {
       const text = `${origin}: a receipt of ours covers ${signed.size} entries, ${log.size} are held: data was lost, and no checkpoint of the fleet log is signed until the device has sent it again`;
-      notices.push({ level: 'alarm', event: 'behind', device, origin, text });
+      course.notices.push({ level: 'alarm', event: 'behind', device, origin, text });
     }
     return meaning === 'covered';
   }
 
   /** Takes segments that waited for what the log has now; the log as it is after them. */
-  #takeEarly(log: LogRow, nowSeconds: number, notices: Notice[]): LogRow {
+  #takeEarly(log: LogRow, nowSeconds: number, course: Course): LogRow {
     let row = log;
     for (
       let bytes = this.#early.take(row.number, row.size);
       bytes !== undefined;
       bytes = this.#early.take(row.number, row.size)
     ) {
-      row = this.#take({ kind: 'segment', device: row.device, bytes }, nowSeconds, notices) ?? row;
+      row = this.#take({ kind: 'segment', device: row.device, bytes }, nowSeconds, course) ?? row;
     }
     return row;
   }
@@ -217,30 +231,8 @@ export class Collector {
     this.#admitted.clear();
     return answers;
   }
-
-  /** Counted and told; whatever is no refusal goes through. */
-  #refuse({ device, kind, bytes }: Message, error: unknown, nowSeconds: number, log?: LogRow): Notice {
-    if (!(error instanceof TlogError)) throw error;
-    const { code, message: reason } = error;
-    this.#refusals.add({ device, kind, code, reason, bytes }, nowSeconds);
-    const level = ALARMING.includes(code) ? 'alarm' : 'warn';
-    const origin = log === undefined ? {} : { origin: log.origin };
-    const event = code === 'fork' ? 'fork' : 'refused';
-    return { level, event, device, ...origin, code, text: `${kind} of ${device}: ${reason}` };
-  }
 }
 
 function originOf(note: Uint8Array): string {
   return parseCheckpointText(parseNote(note).text).origin;
-}
-
-function forked({ device, origin }: LogRow, size: number): Notice {
-  return {
-    level: 'alarm',
-    event: 'fork',
-    device,
-    origin,
-    code: 'fork',
-    text: `${origin}: its identity key signed two roots at ${size}`,
-  };
 }

@@ -4,16 +4,19 @@ import { equal } from '../tlog/bytes.ts';
 import { MqttLink, PACKET_BYTES, type Freshness, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
 import { keepConnected } from '../program/reconnect.ts';
 import type { Notice, Received } from './answer.ts';
-import { KINDS, type Collector, type Due } from './collector.ts';
+import type { Collector, Due } from './collector.ts';
+import { KINDS, type Message } from './message.ts';
 import { QuietLog } from './quiet-log.ts';
 import { FLEET_CHECKPOINT, formatTopic, FROM_DEVICE, parseTopic, type Topic } from './topic.ts';
 
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** Messages of one commit, at most some 1.5 MiB: while they are checked nobody else can write. */
+const MAX_GATHERED = 16;
 /** Answers that wait for the broker. More are not kept: whoever misses one asks again. */
 const MAX_WAITING = 4096;
 
 export interface InboxOptions {
-  readonly collector: Pick<Collector, 'receive' | 'observe'>;
+  readonly collector: Pick<Collector, 'receive' | 'receiveAll' | 'observe'>;
   /** Names the broker in the log. */
   readonly name: string;
   readonly open: () => Duplex;
@@ -33,9 +36,9 @@ export interface InboxOptions {
 }
 
 /**
- * The collector's end of the wire: what devices publish goes to the collector one by one, and what that answers goes back. Nothing is
- * held here but the answers that the broker has no room for yet: who got none asks again. One message that can't be taken, for whatever
- * reason, is told and stops no other.
+ * The collector's end of the wire: what devices publish goes to the collector, and what that answers goes back. What came while it was
+ * at work waits on the socket, and is then taken in one commit. Nothing else is held here but the answers that the broker has no room
+ * for yet: who got none asks again. One message that can't be taken, for whatever reason, is told and stops no other.
  */
 export class Inbox {
   readonly #options: InboxOptions;
@@ -43,6 +46,8 @@ export class Inbox {
   #link: MqttLink | undefined;
   /** The newest that we published here: a broker gives us back what we said ourselves. */
   #ownCheckpoint: Uint8Array = new Uint8Array();
+  /** Came in this turn of the event loop. */
+  #gathered: Message[] = [];
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -126,6 +131,7 @@ export class Inbox {
     };
     signal.addEventListener('abort', stop);
     const end = await link.ended();
+    this.#take();
     signal.removeEventListener('abort', stop);
     this.#link = undefined;
     return { ...end, wasUseful: end.wasReady };
@@ -139,18 +145,47 @@ export class Inbox {
       else if (parsed.kind === 'status') this.#onStatus(parsed, payload, freshness);
       else this.#onMessage(parsed, payload);
     } catch (error) {
-      // It was not taken, and will come again: its device has no answer.
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#log.write('error', `failed ${reason}`, { topic, err: error }, 'inbox: a message could not be taken');
+      this.#failed(error, { topic });
     }
   }
 
   #onMessage({ device, kind: word }: Topic, bytes: Uint8Array): void {
     const kind = KINDS.find((known) => known === word);
     if (kind === undefined) return;
-    const received: Received = this.#options.collector.receive({ kind, device, bytes }, this.#options.nowSeconds());
-    this.#answer(received.answers);
-    this.tell(received.notices);
+    if (this.#gathered.push({ kind, device, bytes }) === 1) setImmediate(() => this.#take());
+    if (this.#gathered.length === MAX_GATHERED) this.#take();
+  }
+
+  #take(): void {
+    const messages = this.#gathered;
+    this.#gathered = [];
+    const { collector, nowSeconds } = this.#options;
+    try {
+      if (messages.length > 1) {
+        this.#tellAll(collector.receiveAll(messages, nowSeconds()));
+        return;
+      }
+    } catch (error) {
+      this.#failed(error, {}, 'inbox: messages could not be taken together, each is tried by itself');
+    }
+    for (const message of messages) {
+      try {
+        this.#tellAll(collector.receive(message, nowSeconds()));
+      } catch (error) {
+        this.#failed(error, { topic: formatTopic({ device: message.device, kind: message.kind }) });
+      }
+    }
+  }
+
+  #tellAll({ answers, notices }: Received): void {
+    this.#answer(answers);
+    this.tell(notices);
+  }
+
+  /** What was not taken will come again: its device has no answer. */
+  #failed(error: unknown, fields: object, text = 'inbox: a message could not be taken'): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log.write('error', `${text} ${reason}`, { ...fields, err: error }, text);
   }
 
   #onFleetCheckpoint(note: Uint8Array): void {

@@ -21,6 +21,8 @@ import { count, formatRatio, verdict, type Line } from './table.ts';
 
 const AT_LEAST = 70_000;
 const GROUP = 1000;
+/** Segments that an agent has in flight, and which so come together. */
+const WINDOW = 8;
 const FLEET = 'bench';
 const DEVICE = 'gateway-1';
 const NOW_SECONDS = 1_800_000_000;
@@ -34,8 +36,9 @@ interface Load {
 }
 
 /**
- * Segments as an agent packs them go to a collector as messages do, each answered with a receipt once it is committed, into a store
- * that grows from nothing. The baseline inserts as many rows, stems and payloads as they are, in as many commits, and checks nothing.
+ * Segments as an agent packs them go to a collector as messages do, as many together as an agent has in flight, answered with a receipt
+ * once they are committed, into a store that grows from nothing. The baseline inserts as many rows, stems and payloads as they are, in as
+ * many commits, and checks nothing.
  */
 export async function measureCollect(what: string, messages: readonly Message[], entries: number, times: number): Promise<Line> {
   const load = await inFolder((folder) => makeLoad(folder, messages, entries));
@@ -82,8 +85,9 @@ async function collect(folder: string, { enrolment, segments, entries }: Load): 
   const { token } = createToken(parts, { device: DEVICE }, () => randomBytes(32), NOW_SECONDS);
   const collector = new Collector(parts);
   collector.receive({ kind: 'enroll', device: DEVICE, bytes: enrolment(token) }, NOW_SECONDS);
+  const messages = segments.map((bytes) => ({ kind: 'segment' as const, device: DEVICE, bytes }));
   const ms = await timed(() => {
-    for (const bytes of segments) collector.receive({ kind: 'segment', device: DEVICE, bytes }, NOW_SECONDS);
+    for (let at = 0; at < messages.length; at += WINDOW) collector.receiveAll(messages.slice(at, at + WINDOW), NOW_SECONDS);
   });
   const held = store.logs.byNumber(0)?.size;
   collector.close(NOW_SECONDS);
@@ -98,7 +102,7 @@ async function insertOnly(folder: string, messages: readonly Message[], { segmen
   db.pragma('synchronous = FULL');
   db.exec('CREATE TABLE entry (id INTEGER PRIMARY KEY, time INTEGER, topic TEXT, payload BLOB) STRICT');
   const insert = db.prepare('INSERT INTO entry (time, topic, payload) VALUES (?, ?, ?)');
-  const perCommit = Math.ceil(entries / segments.length);
+  const perCommit = Math.ceil((entries * WINDOW) / segments.length);
   const commit = db.transaction((from: number, to: number) => {
     for (let i = from; i < to; i++) {
       const { header, payload } = messages[i % messages.length] as Message;

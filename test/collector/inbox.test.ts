@@ -132,10 +132,20 @@ async function meet(
 
 let ids = 1;
 
-function tell(peer: Peer, topic: string, payload: Uint8Array, flags: { retain?: true } = {}): number {
+function packetOf(
+  peer: Peer,
+  topic: string,
+  payload: Uint8Array,
+  flags: { retain?: true } = {},
+): { id: number; bytes: Uint8Array } {
   const id = (ids++ % 65_535) + 1;
   const properties = peer.version === 5 ? { properties: new Uint8Array() } : {};
-  peer.send(publish({ topic: `tallystick/v1/${topic}`, payload, qos: 1, id, ...flags, ...properties }));
+  return { id, bytes: publish({ topic: `tallystick/v1/${topic}`, payload, qos: 1, id, ...flags, ...properties }) };
+}
+
+function tell(peer: Peer, topic: string, payload: Uint8Array, flags: { retain?: true } = {}): number {
+  const { id, bytes } = packetOf(peer, topic, payload, flags);
+  peer.send(bytes);
   return id;
 }
 
@@ -274,6 +284,62 @@ describe('answers', () => {
     await running.said('inbox: the broker takes no more answers, they are dropped; devices ask again');
     // As many as may be on the way unacknowledged.
     expect((await sent(peer, RECEIPT, 16)).length).toBe(16);
+  });
+});
+
+describe('what comes at once is taken together', () => {
+  /** All in one write, so that they come in one turn of the event loop. */
+  function tellAll(peer: Peer, payloads: readonly Uint8Array[]): void {
+    const packets = payloads.map((payload) => packetOf(peer, 'pump-7/segment', payload).bytes);
+    peer.send(concat(...packets));
+  }
+
+  test('in one commit, and answered once', async () => {
+    const built = log();
+    const site = siteOf(built);
+    const { peer } = await meet(site);
+    const receiveAll = vi.spyOn(site.collector, 'receiveAll');
+    tellAll(
+      peer,
+      [0, 1, 2, 3].map((k) => built.segment(k, k + 1)),
+    );
+    const [receipt] = await sent(peer, RECEIPT, 1);
+    expect(receiveAll.mock.calls.map(([messages]) => messages.length)).toEqual([4]);
+    expect(parseReceipt(receipt?.payload ?? seed(1)).checkpoint).toEqual(built.checkpointAt(6));
+  });
+
+  test('at most so many that others who write do not wait for long', async () => {
+    const built = log();
+    const site = siteOf(built);
+    const { peer } = await meet(site);
+    const receiveAll = vi.spyOn(site.collector, 'receiveAll');
+    tellAll(peer, [...Array<Uint8Array>(100).fill(new Uint8Array([1])), ...[0, 1, 2, 3].map((k) => built.segment(k, k + 1))]);
+    const receipts = await sent(peer, RECEIPT, 1);
+    await vi.waitFor(() => expect(site.row(built).size).toBe(6), WAIT);
+    expect(receipts.length).toBeGreaterThan(0);
+    expect(Math.max(...receiveAll.mock.calls.map(([messages]) => messages.length))).toBe(16);
+  });
+
+  test('one by one where that fails: the one that can not be taken is told of, and stops no other', async () => {
+    const built = log();
+    const [bad] = [built.segment(1, 2)];
+    const site = siteOf(built);
+    const { peer, running } = await meet(site);
+    vi.spyOn(site.collector, 'receiveAll').mockImplementation(() => {
+      throw new Error('disk I/O error');
+    });
+    const receive = site.collector.receive.bind(site.collector);
+    vi.spyOn(site.collector, 'receive').mockImplementation((message, now) => {
+      if (Buffer.from(message.bytes).equals(bad)) throw new Error('a bug of ours');
+      return receive(message, now);
+    });
+    tellAll(peer, [built.segment(0, 1), bad, built.segment(1, 4)]);
+    await sent(peer, RECEIPT, 2);
+    expect(site.row(built).size).toBe(6);
+    expect(running.lines.filter(({ level }) => level === 'error').map(({ msg }) => msg)).toEqual([
+      'inbox: messages could not be taken together, each is tried by itself',
+      'inbox: a message could not be taken',
+    ]);
   });
 });
 
