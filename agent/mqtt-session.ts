@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import { openSocket, type Broker } from '../program/broker-socket.ts';
+import '../program/mqtt-numbers.ts';
 import type { CaptureParts } from './capture.ts';
 import { MqttInlet, RECEIVE_MAXIMUM } from './mqtt-inlet.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';

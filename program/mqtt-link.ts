@@ -1,5 +1,6 @@
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import type { Duplex } from 'node:stream';
+import './mqtt-numbers.ts';
 import { limitPackets } from './packet-limit.ts';
 
 /** A segment and what MQTT puts around it (FORMAT.md §6): what a broker must let through, and all that we take. */

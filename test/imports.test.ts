@@ -35,6 +35,7 @@ const PACKAGES: Record<string, readonly string[]> = {
     'collector/store.ts',
   ],
   mqtt: ['agent/mqtt-session.ts', 'program/mqtt-link.ts'],
+  'mqtt-packet': ['program/mqtt-numbers.ts'],
   aedes: ['collector/broker.ts'],
 };
 

@@ -41,7 +41,11 @@ const COLLECTED = 400_000;
 const PEER_PLAN = { measure: 'append in groups of 1,000', group: 1000, messages: 200_000, atLeast: 1.5 };
 
 /** What else is measured, by the words of `--only`. */
-const OTHERS = ['hypercore', 'disk', 'verify', 'evidence', 'capture', 'idle', 'collector', 'drain', 'wire', 'load', 'durability'];
+const OTHERS = [
+  ...['hypercore', 'disk', 'verify', 'evidence', 'capture', 'idle', 'collector', 'drain', 'wire'],
+  ...LOADS.map(loadName),
+  'durability',
+];
 
 const USAGE = `npm run bench [-- --quick] [--strict] [--only WORD]
 npm run bench:peers [-- --quick] [--strict]
@@ -112,7 +116,7 @@ async function main(words: readonly string[]): Promise<number> {
       await add(`drain, ${kind}`, () => measureDrain(kind, heard, effort.entries));
     }
     await add('wire', () => measureWire(script));
-    for (const plan of LOADS) await add(`load of ${plan.rate} msg/s`, () => measureLoad(plan, effort.loadSeconds, script));
+    for (const plan of LOADS) await add(loadName(plan), () => measureLoad(plan, effort.loadSeconds, script));
   }
   const sides = [OURS, ...(words.includes('--peers') ? [] : [PLAIN]), ...(hypercore === undefined ? [] : [hypercore])];
   for (const side of isWanted('durability') ? sides : [])
@@ -121,6 +125,10 @@ async function main(words: readonly string[]): Promise<number> {
   process.stdout.write(`${formatTable(lines)}\n\n${[...legend(effort, sides), ...notes].join('\n')}\n`);
   const failed = lines.filter(({ verdict }) => verdict === 'FAIL').length;
   return failed > 0 && words.includes('--strict') ? 1 : 0;
+}
+
+function loadName({ rate }: { readonly rate: number }): string {
+  return `load of ${rate} msg/s`;
 }
 
 const NO_HYPERCORE: Line = {
