@@ -1,8 +1,10 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { newAgent } from '../support/agent-process.ts';
+import { Reader } from '../../tlog/cbor.ts';
+import { AGENT_SOURCE, readHeader } from '../../tlog/entry.ts';
+import { newAgent, type AgentProcess } from '../support/agent-process.ts';
 import { missing } from './program.ts';
 import { state } from './runs.ts';
 import { newSite, post, settle, TOPIC } from './site.ts';
@@ -23,20 +25,61 @@ const CLOCKS: [name: string, seconds: (now: number) => number][] = [
   ['in 2106', () => 2 ** 32 + DAY],
 ];
 
-/** Runs `work`, and what it starts, under a clock that a file sets. */
-async function underClock<T>(file: string, work: () => Promise<T>): Promise<T> {
+/** systemd-timesyncd leaves it; then this machine's clock counts as synchronised, whatever is asked. */
+const TIMESYNC_FILE = '/run/systemd/timesync/synchronized';
+
+/** A clock of one's own, and a `timedatectl` that says of it what it is told to: the real one speaks of this machine's. */
+interface FakeClock {
+  /** By so many seconds ahead of the real one. */
+  set(offsetSeconds: number): void;
+  setSynchronised(answer: 'yes' | 'no'): void;
+  /** Runs `work`, and what it starts, under this clock. */
+  under<T>(work: () => Promise<T>): Promise<T>;
+}
+
+function newClock(): FakeClock {
+  const folder = mkdtempSync(join(tmpdir(), 'tallystick-clock-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const [time, answer, command] = [join(folder, 'time'), join(folder, 'answer'), join(folder, 'timedatectl')];
+  writeFileSync(command, `#!/bin/sh\nexec cat ${answer}\n`);
+  chmodSync(command, 0o755);
   const env = {
+    PATH: `${folder}:${process.env['PATH'] ?? ''}`,
     LD_PRELOAD: LIBRARY ?? '',
-    FAKETIME_TIMESTAMP_FILE: file,
+    FAKETIME_TIMESTAMP_FILE: time,
     FAKETIME_NO_CACHE: '1',
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
   };
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  try {
-    return await work();
-  } finally {
-    vi.unstubAllEnvs();
-  }
+  const clock: FakeClock = {
+    set: (offsetSeconds) => {
+      writeFileSync(time, `${offsetSeconds >= 0 ? '+' : ''}${offsetSeconds}s\n`);
+    },
+    setSynchronised: (said) => {
+      writeFileSync(answer, `${said}\n`);
+    },
+    under: async (work) => {
+      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+      try {
+        return await work();
+      } finally {
+        vi.unstubAllEnvs();
+      }
+    },
+  };
+  clock.setSynchronised('no');
+  clock.set(0);
+  return clock;
+}
+
+/** What the agent itself told of its clock. */
+function told(agent: AgentProcess): Record<string, unknown>[] {
+  const all = agent.read((rows) => rows.logs().flatMap(({ number }) => [...rows.entries(number, 0, rows.size(number))]));
+  return all
+    .map(({ stem, payload }) => ({ ...readHeader(new Reader(stem)), payload }))
+    .filter(({ source, topic }) => source === AGENT_SOURCE && topic === 'clock')
+    .map(({ payload }) => JSON.parse(Buffer.from(payload ?? '').toString()) as Record<string, unknown>);
 }
 
 test('clocks are set where libfaketime is, and always in CI', () => {
@@ -47,35 +90,28 @@ test.runIf(LIBRARY !== undefined)(
   'wrong clocks, and one that is set every second: nothing refused, order kept, jumps recorded, all intact',
   { timeout: TIMEOUT },
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tallystick-clock-'));
-    onTestFinished(() => {
-      rmSync(folder, { recursive: true, force: true });
-    });
-    const file = join(folder, 'time');
-    const set = (offsetSeconds: number): void => {
-      writeFileSync(file, `${offsetSeconds >= 0 ? '+' : ''}${offsetSeconds}s\n`);
-    };
+    const clock = newClock();
     const { collector, settingsOf } = await newSite();
     const agent = newAgent();
     const settings = settingsOf(agent);
     const acknowledged: string[] = [];
     for (const [i, [, secondsOf]] of CLOCKS.entries()) {
       const now = Date.now() / 1000;
-      set(Math.round(secondsOf(now) - now));
-      await underClock(file, () => agent.start(settings));
+      clock.set(Math.round(secondsOf(now) - now));
+      await clock.under(() => agent.start(settings));
       acknowledged.push(...(await post(agent, i * 1000, 30)));
       await collector.holds(agent);
       await agent.stop();
     }
     // Set every second, while it runs.
-    set(0);
-    await underClock(file, () => agent.start(settings));
+    clock.set(0);
+    await clock.under(() => agent.start(settings));
     for (let step = 0; step < 6; step++) {
-      set([3600, -7200, 5 * DAY, 0][step % 4] ?? 0);
+      clock.set([3600, -7200, 5 * DAY, 0][step % 4] ?? 0);
       acknowledged.push(...(await post(agent, 10_000 + step * 100, 10)));
       await new Promise((resolve) => setTimeout(resolve, 1500));
     }
-    const jumps = (): number => agent.read((rows) => [...rows.entries(0, 0, rows.size(0))]).filter(isJump).length;
+    const jumps = (): number => told(agent).filter((event) => 'step_ms' in event).length;
     await vi.waitFor(() => expect(jumps()).toBeGreaterThan(2), WAIT);
     const found = await settle(collector, [agent], acknowledged);
     expect(agent.read((rows) => rows.logs())).toHaveLength(1);
@@ -87,9 +123,47 @@ test.runIf(LIBRARY !== undefined)(
   },
 );
 
-/** An entry of the agent's own that says by how much the clock moved. */
-function isJump({ payload }: { readonly payload: Uint8Array | null }): boolean {
-  return Buffer.from(payload ?? '')
-    .toString()
-    .startsWith('{"step_ms":');
-}
+test('of a machine whose own clock is not known to be synchronised', () => {
+  if (existsSync(TIMESYNC_FILE)) missing(`a machine without ${TIMESYNC_FILE}`, 'no clock becomes synchronised');
+});
+
+test.runIf(LIBRARY !== undefined && !existsSync(TIMESYNC_FILE))(
+  'a clock that starts in 1970 and is then synchronised: entries say which it was, and the timeline puts all of them in their order',
+  { timeout: TIMEOUT },
+  async () => {
+    const clock = newClock();
+    const { collector, settingsOf } = await newSite();
+    const agent = newAgent();
+    const bornIn1970 = Math.round(DAY - Date.now() / 1000);
+    clock.set(bornIn1970);
+    // Before there is an uplink, so that nobody else knows when it was.
+    await clock.under(() => agent.start());
+    const acknowledged = await post(agent, 0, 30);
+    await agent.stop();
+    await clock.under(() => agent.start(settingsOf(agent)));
+    acknowledged.push(...(await post(agent, 100, 30)));
+    await collector.holds(agent);
+    const before = new Date().toISOString();
+    clock.set(0);
+    clock.setSynchronised('yes');
+    await vi.waitFor(() => expect(told(agent)).toContainEqual({ synchronised: true }), WAIT);
+    acknowledged.push(...(await post(agent, 200, 30)));
+    clock.setSynchronised('no');
+    await vi.waitFor(() => expect(told(agent)).toContainEqual({ synchronised: false }), WAIT);
+    acknowledged.push(...(await post(agent, 300, 30)));
+
+    const found = await settle(collector, [agent], acknowledged);
+    expect(found).toMatchObject({ lost: [], doubled: 0, forks: 0, verdict: 'intact' });
+    const steps = told(agent).flatMap(({ step_ms }) => (typeof step_ms === 'number' ? [step_ms / 1000] : []));
+    expect(steps).toHaveLength(1);
+    expect(Math.abs((steps[0] ?? 0) + bornIn1970)).toBeLessThan(60);
+    const listed = collector.entries().filter(({ topic }) => topic === TOPIC);
+    expect(listed.map(({ payload }) => payload)).toEqual(acknowledged);
+    expect(listed.map((entry) => entry.clock)).toEqual([0, 0, 1, 0].flatMap((known) => Array<number>(30).fill(known)));
+    // What the clock showed stays as testimony; nothing of it is later than the collector held it.
+    expect(listed.slice(0, 60).every(({ entry_time }) => entry_time.startsWith('1970-01-'))).toBe(true);
+    expect(listed.slice(60).every(({ time, entry_time }) => time === entry_time && time > before)).toBe(true);
+    expect(listed.map(({ time }) => time)).toEqual(listed.map(({ time }) => time).sort());
+    state('unsynchronised, then synchronised', { ...found, steps });
+  },
+);

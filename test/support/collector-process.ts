@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,10 @@ const WAIT = { timeout: 120_000, interval: 50 };
 export interface Listed {
   readonly origin: string;
   readonly index: number;
+  /** Merged time, and what the gateway's clock showed: RFC 3339. */
+  readonly time: string;
+  readonly entry_time: string;
+  readonly clock: 0 | 1;
   readonly source: string;
   readonly topic: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -30,7 +34,9 @@ export interface CollectorProcess {
   readonly trust: string;
   /** `[uplink]` of an agent, but for the broker: this collector's keys. */
   readonly keys: Readonly<Record<string, string>>;
-  start(settings: Readonly<Record<string, string>>): Promise<void>;
+  /** `under`: see {@link Program.start}. */
+  start(settings: Readonly<Record<string, string>>, under?: readonly string[]): Promise<void>;
+  readonly child: Program['child'];
   /** Another process of it, on the same store. */
   another(): Pick<CollectorProcess, 'start' | 'kill' | 'said' | 'hears'>;
   kill(): Promise<void>;
@@ -52,7 +58,8 @@ export interface CollectorProcess {
   verify(...agents: AgentProcess[]): void;
 }
 
-export function newCollector(): CollectorProcess {
+/** `like`: another collector, that does not run: this one begins as a copy of it. */
+export function newCollector(like?: Pick<CollectorProcess, 'folder'>): CollectorProcess {
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-collector-'));
   const data = join(folder, 'data');
   const own = ['--config', join(folder, 'collector.toml'), '--set', `store.directory=${data}`];
@@ -61,9 +68,12 @@ export function newCollector(): CollectorProcess {
   });
   const program = programOf('tallystick-collector');
   const run = (...args: string[]): string => program.run([...own, ...args]);
-  const { trust } = JSON.parse(run('--json', 'init', '--fleet', FLEET)) as { trust: string[] };
   const trustFile = join(folder, 'trust.txt');
-  writeFileSync(trustFile, `${trust.join('\n')}\n`);
+  if (like === undefined) {
+    const { trust } = JSON.parse(run('--json', 'init', '--fleet', FLEET)) as { trust: string[] };
+    writeFileSync(trustFile, `${trust.join('\n')}\n`);
+  } else cpSync(like.folder, folder, { recursive: true });
+  const trust = readFileSync(trustFile, 'utf8').split('\n');
   const key = (kind: string): string => trust.find((line) => line.startsWith(`${kind} `))?.slice(kind.length + 1) ?? '';
   let files = 0;
   const toFile = (text: string): string => {
@@ -91,6 +101,7 @@ export function newCollector(): CollectorProcess {
     trust: trustFile,
     keys: { 'uplink.fleet_key': key('fleet'), 'uplink.collector_key': key('collector') },
     ...serviceOf(program, own),
+    child: program.child,
     another: () => serviceOf(programOf('tallystick-collector'), own),
     stop: () => program.end('SIGTERM'),
     run,
@@ -140,9 +151,9 @@ export function newCollector(): CollectorProcess {
 
 function serviceOf(program: Program, own: readonly string[]): Pick<CollectorProcess, 'start' | 'kill' | 'said' | 'hears'> {
   return {
-    start: (settings) => {
+    start: (settings, under) => {
       const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-      return program.start([...own, ...set, 'run']);
+      return program.start([...own, ...set, 'run'], under);
     },
     kill: async () => {
       await program.end('SIGKILL');
