@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { formatTime } from '../program/clock.ts';
 import { isJson } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
+import { nearest } from '../program/nearest.ts';
 import { isTopicFilter, topicMatcher } from '../program/topic-filter.ts';
 import type { Header } from '../tlog/entry.ts';
 import { nowSeconds, parseTime } from './clock.ts';
@@ -32,6 +33,7 @@ export async function entries(options: Options, command: Command, context: Conte
   const stop = options.follow === true ? context.stopSignal() : undefined;
   const positions = new Map<number, number>();
   await reading(values, async (store) => {
+    if (options.device !== undefined) checkDevice(store, options.device);
     for (;;) {
       const { ranges, mark } = readRanges(store, values.timeline.heartbeat_s, options.device, from, positions);
       const before = options.settled === true ? Math.min(to, mark.time) : to;
@@ -50,6 +52,18 @@ export async function entries(options: Options, command: Command, context: Conte
       }
       if (await pause(stop)) return;
     }
+  });
+}
+
+/** A name that no device has is a typing error: an empty list would look like a device without messages. */
+function checkDevice({ logs }: Store, device: string): void {
+  if (logs.isDevice(device)) return;
+  const meant = nearest(
+    device,
+    logs.all().map((row) => row.device),
+  );
+  throw new Failure(EXIT.error, `--device: expected a device that was admitted, got ${device}`, {
+    hint: meant === undefined ? 'tallystick-collector devices lists them' : `did you mean ${meant}?`,
   });
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createFileDurably } from '../program/durable-file.ts';
-import { EXIT, Failure } from '../program/failure.ts';
+import { EXIT, exitOfUnread, Failure } from '../program/failure.ts';
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { collectorName, fleetLogName } from '../tlog/origin.ts';
@@ -85,7 +85,7 @@ function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new Failure(EXIT.config, `${path}: expected a key file that can be read, got ${code}`, {
+    throw new Failure(exitOfUnread(error), `${path}: expected a key file that can be read, got ${code}`, {
       hint: 'run tallystick-collector init, or restore the file from a backup',
       cause: error,
     });

@@ -314,6 +314,18 @@ describe('entries', () => {
     expect(await following).toEqual(['pump-7 late']);
   });
 
+  test('of a device that there is not are an error, not an empty list', async () => {
+    const machine = await filled();
+    expect(await machine.run('entries', '--device', 'pump-8')).toEqual({
+      code: EXIT.error,
+      out: '',
+      err: 'tallystick-collector: --device: expected a device that was admitted, got pump-8; did you mean pump-7?\n',
+    });
+    expect((await machine.run('entries', '--device', 'nothing-like-it')).err).toContain(
+      'tallystick-collector devices lists them',
+    );
+  });
+
   test('for people: time, place, topic and payload in a line, and how far it is settled', async () => {
     const machine = await filled();
     const { out, err } = await machine.run('entries');
