@@ -1,12 +1,9 @@
 import type { Command } from 'commander';
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
-import type { Writable } from 'node:stream';
 import { printResult } from '../program/command.ts';
-import { createFileDurably } from '../program/durable-file.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { describeFindings } from '../program/finding.ts';
 import { native } from '../program/native.ts';
+import { writeEvidence, writeExport } from '../program/output.ts';
 import { startProgress, type Progress } from '../program/progress.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
 import type { Signer } from '../tlog/vkey.ts';
@@ -21,8 +18,6 @@ import type { LogRow } from './row.ts';
 import { formatReport, reportOf } from './report.ts';
 import { formatLine, readLine } from './status.ts';
 import { verifyStore } from './verify-store.ts';
-
-const FILE_MODE = 0o644;
 
 export function verify(_: object, command: Command, context: Context): void {
   const { terminal, nowMs } = context;
@@ -65,15 +60,7 @@ export function prove(index: number, options: { out?: string; log?: string }, co
     const row = findLog(rows, options.log);
     return formatEvidence(makeEvidence(native, rows, row, index, () => identityOf(paths, row)));
   });
-  if (options.out === undefined) {
-    context.terminal.stdout.write(evidence);
-    return;
-  }
-  createFileDurably(options.out, evidence, { mode: FILE_MODE });
-  printResult(context.terminal, command, {
-    json: { file: options.out, bytes: evidence.length },
-    text: `${options.out}: evidence of entry ${index}, ${evidence.length} bytes; check it with tallystick-audit evidence`,
-  });
+  writeEvidence(context.terminal, command, { evidence, index, file: options.out });
 }
 
 export async function exportAll(
@@ -85,31 +72,14 @@ export async function exportAll(
   const { terminal, nowMs } = context;
   const { values } = loadConfig(command, context);
   const paths = pathsIn(values.store.directory);
-  await readingAsync(values, async (rows) => {
-    const logs = options.log === undefined ? rows.logs() : [findLog(rows, options.log)];
-    const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
-    const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
-    let bytes = 0;
-    for (const row of logs) {
-      for (const record of exportLog(native, rows, row, openIdentity(native, paths, row))) {
-        bytes += record.length;
-        await write(output, record);
-        progress.update(bytes);
-      }
-    }
-    progress.end();
-    if (file === undefined) return;
-    output.end();
-    await once(output, 'close');
-    printResult(terminal, command, {
-      json: { file, bytes, logs: logs.map(({ origin }) => origin) },
-      text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
-    });
-  });
-}
-
-async function write(output: Writable, bytes: Uint8Array): Promise<void> {
-  if (!output.write(bytes)) await once(output, 'drain');
+  await readingAsync(values, (rows) =>
+    writeExport(terminal, command, {
+      logs: options.log === undefined ? rows.logs() : [findLog(rows, options.log)],
+      recordsOf: (row) => exportLog(native, rows, row, openIdentity(native, paths, row)),
+      file,
+      nowMs,
+    }),
+  );
 }
 
 function identityOf(paths: Paths, row: LogRow): Signer {

@@ -1,6 +1,6 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import { createProgram, runProgram, type Terminal } from '../program/command.ts';
-import { withConfig } from '../program/config-command.ts';
+import type { Command } from 'commander';
+import { createProgram, parseCount, runProgram, type Terminal } from '../program/command.ts';
+import { addConfigCommands, withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
 import { exportAll, prove, status, tail, verify } from './command-read.ts';
@@ -29,12 +29,6 @@ const context: Context = {
 /** An action with what it needs from the process behind the arguments that commander gives. */
 function withContext<Args extends unknown[]>(action: (...args: [...Args, Context]) => void | Promise<void>) {
   return (...args: Args): void | Promise<void> => action(...args, context);
-}
-
-function parseCount(word: string): number {
-  const count = Number(word);
-  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count)) return count;
-  throw new InvalidArgumentError('expected a number from 0');
 }
 
 const program = withConfig(
@@ -101,17 +95,10 @@ program
   .option('--log <origin>', 'one generation; all if not given')
   .action(withContext(exportAll));
 
-const config = program.command('config').description('check, make or show the configuration');
-config
-  .command('check')
-  .description('exit 0 if it can be used; else 78 and what is wrong')
-  .option('--quiet', 'say nothing if it can be used')
-  .action(withContext(configCheck));
-withNames(config.command('init')).description('print one with every setting, unit and default').action(withContext(configInit));
-config
-  .command('show')
-  .description('the settings in force')
-  .option('--effective', 'and where each was said')
-  .action(withContext(configShow));
+addConfigCommands(program, withNames, {
+  check: withContext(configCheck),
+  init: withContext(configInit),
+  show: withContext(configShow),
+});
 
 process.exit(await runProgram(program, process.argv.slice(2), terminal));

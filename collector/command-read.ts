@@ -1,12 +1,10 @@
 import type { Command } from 'commander';
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { formatTime } from '../program/clock.ts';
 import { printResult } from '../program/command.ts';
-import { createFileDurably } from '../program/durable-file.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { describeFindings } from '../program/finding.ts';
 import { native } from '../program/native.ts';
+import { writeEvidence, writeExport } from '../program/output.ts';
 import { startProgress } from '../program/progress.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
@@ -18,7 +16,6 @@ import type { LogRow } from './row.ts';
 import type { Store } from './store.ts';
 import { verifyStore } from './verify-store.ts';
 
-const FILE_MODE = 0o644;
 const MICROSECONDS = 1_000_000;
 
 export async function verify(_: object, command: Command, context: Context): Promise<void> {
@@ -88,16 +85,8 @@ export async function prove(
   context: Context,
 ): Promise<void> {
   const { values } = loadConfig(command, context);
-  const file = await reading(values, (store) => formatEvidence(makeEvidence(native, store, findLog(store, origin), index)));
-  if (options.out === undefined) {
-    context.terminal.stdout.write(file);
-    return;
-  }
-  createFileDurably(options.out, file, { mode: FILE_MODE });
-  printResult(context.terminal, command, {
-    json: { file: options.out, bytes: file.length },
-    text: `${options.out}: evidence of entry ${index}, ${file.length} bytes; check it with tallystick-audit evidence`,
-  });
+  const evidence = await reading(values, (store) => formatEvidence(makeEvidence(native, store, findLog(store, origin), index)));
+  writeEvidence(context.terminal, command, { evidence, index, file: options.out });
 }
 
 export async function exportAll(
@@ -108,27 +97,14 @@ export async function exportAll(
 ): Promise<void> {
   const { terminal, nowMs } = context;
   const { values } = loadConfig(command, context);
-  await reading(values, async (store) => {
-    const logs = options.log === undefined ? store.logs.all() : [findLog(store, options.log)];
-    const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
-    const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
-    let bytes = 0;
-    for (const row of logs) {
-      for (const record of exportLog(native, store, row)) {
-        bytes += record.length;
-        if (!output.write(record)) await once(output, 'drain');
-        progress.update(bytes);
-      }
-    }
-    progress.end();
-    if (file === undefined) return;
-    output.end();
-    await once(output, 'close');
-    printResult(terminal, command, {
-      json: { file, bytes, logs: logs.map(({ origin }) => origin) },
-      text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
-    });
-  });
+  await reading(values, (store) =>
+    writeExport(terminal, command, {
+      logs: options.log === undefined ? store.logs.all() : [findLog(store, options.log)],
+      recordsOf: (row) => exportLog(native, store, row),
+      file,
+      nowMs,
+    }),
+  );
 }
 
 function findLog(store: Store, origin: string): LogRow {

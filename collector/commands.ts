@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { createProgram } from '../program/command.ts';
-import { withConfig } from '../program/config-command.ts';
+import { createProgram, parseCount } from '../program/command.ts';
+import { addConfigCommands, withConfig } from '../program/config-command.ts';
 import {
   devicesApprove,
   devicesList,
@@ -16,12 +16,6 @@ import { evidence, exportAll, prove, verify } from './command-read.ts';
 import { runService } from './command-run.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Context } from './context.ts';
-
-function parseCount(word: string): number {
-  const count = Number(word);
-  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count)) return count;
-  throw new InvalidArgumentError('expected a number from 0');
-}
 
 function parseUses(word: string): number {
   const count = parseCount(word);
@@ -124,18 +118,10 @@ export function collectorProgram(context: Context): Command {
     .option('--log <origin>', 'one log; all if not given')
     .action(withContext(exportAll));
 
-  const config = program.command('config').description('check, make or show the configuration');
-  config
-    .command('check')
-    .description('exit 0 if it can be used; else 78 and what is wrong')
-    .option('--quiet', 'say nothing if it can be used')
-    .action(withContext(configCheck));
-  withFleet(config.command('init')).description('print one with every setting, unit and default').action(withContext(configInit));
-  config
-    .command('show')
-    .description('the settings in force')
-    .option('--effective', 'and where each was said')
-    .action(withContext(configShow));
-
+  addConfigCommands(program, withFleet, {
+    check: withContext(configCheck),
+    init: withContext(configInit),
+    show: withContext(configShow),
+  });
   return program;
 }

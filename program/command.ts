@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { TlogError } from '../tlog/error.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { ExitCode } from './failure.ts';
@@ -109,4 +109,11 @@ function flush(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     stream.write('', () => resolve());
   });
+}
+
+/** Of an option or argument that is a whole number from 0. */
+export function parseCount(word: string): number {
+  const count = Number(word);
+  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count)) return count;
+  throw new InvalidArgumentError('expected a number from 0');
 }

@@ -17,6 +17,35 @@ export function withConfig(program: Command, defaultPath: string): Command {
     );
 }
 
+/** The commands under `config`, which every such program has. */
+export interface ConfigActions<Names extends object> {
+  readonly check: Action<object>;
+  readonly init: Action<Names>;
+  readonly show: Action<object>;
+}
+
+type Action<Options extends object> = (options: Options, command: Command) => void | Promise<void>;
+
+/** `withNames`: adds the options that say for whom `config init` makes one. */
+export function addConfigCommands<Names extends object>(
+  program: Command,
+  withNames: (init: Command) => Command,
+  actions: ConfigActions<Names>,
+): void {
+  const config = program.command('config').description('check, make or show the configuration');
+  config
+    .command('check')
+    .description('exit 0 if it can be used; else 78 and what is wrong')
+    .option('--quiet', 'say nothing if it can be used')
+    .action(actions.check);
+  withNames(config.command('init')).description('print one with every setting, unit and default').action(actions.init);
+  config
+    .command('show')
+    .description('the settings in force')
+    .option('--effective', 'and where each was said')
+    .action(actions.show);
+}
+
 /** Where {@link withConfig} says that the configuration comes from. */
 export function sourcesOf(command: Command, env: Environment): Sources {
   const options: { config: string; set: string[] } = command.optsWithGlobals();

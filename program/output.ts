@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { printResult, type Terminal } from './command.ts';
+import { createFileDurably } from './durable-file.ts';
+import { startProgress } from './progress.ts';
+
+/** Whoever is to check them may read them. */
+const FILE_MODE = 0o644;
+
+/** Evidence of entry `index`, into a new file, or to standard output where none is named. */
+export function writeEvidence(
+  terminal: Terminal,
+  command: Command,
+  { evidence, index, file }: { readonly evidence: Uint8Array; readonly index: number; readonly file: string | undefined },
+): void {
+  if (file === undefined) {
+    terminal.stdout.write(evidence);
+    return;
+  }
+  createFileDurably(file, evidence, { mode: FILE_MODE });
+  printResult(terminal, command, {
+    json: { file, bytes: evidence.length },
+    text: `${file}: evidence of entry ${index}, ${evidence.length} bytes; check it with tallystick-audit evidence`,
+  });
+}
+
+/** What an export is made of: logs, and the records of each, of any number. */
+export interface Exported<Log extends { readonly origin: string }> {
+  readonly logs: readonly Log[];
+  readonly recordsOf: (log: Log) => Iterable<Uint8Array>;
+  /** A new one; undefined for standard output. */
+  readonly file: string | undefined;
+  readonly nowMs: () => number;
+}
+
+/** Writes an export as it is made, never more in memory than the reader lags behind. */
+export async function writeExport<Log extends { readonly origin: string }>(
+  terminal: Terminal,
+  command: Command,
+  { logs, recordsOf, file, nowMs }: Exported<Log>,
+): Promise<void> {
+  const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
+  const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
+  let bytes = 0;
+  for (const log of logs) {
+    for (const record of recordsOf(log)) {
+      bytes += record.length;
+      if (!output.write(record)) await once(output, 'drain');
+      progress.update(bytes);
+    }
+  }
+  progress.end();
+  if (file === undefined) return;
+  output.end();
+  await once(output, 'close');
+  printResult(terminal, command, {
+    json: { file, bytes, logs: logs.map(({ origin }) => origin) },
+    text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
+  });
+}
