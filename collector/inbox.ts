@@ -10,8 +10,8 @@ import { QuietLog } from './quiet-log.ts';
 import { FLEET_CHECKPOINT, formatTopic, FROM_DEVICE, parseTopic, type Topic } from './topic.ts';
 
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
-/** Messages of one commit, at most some 1.5 MiB: while they are checked nobody else can write. */
-const MAX_GATHERED = 16;
+/** Messages of one commit, as many as an agent has in flight: while they are checked nobody else can write. */
+const MAX_GATHERED = 8;
 /** Answers that wait for the broker. More are not kept: whoever misses one asks again. */
 const MAX_WAITING = 4096;
 
