@@ -1,4 +1,5 @@
 import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { EXIT, Failure } from '../program/failure.ts';
 import { concat, encodeUtf8, equal, u64be } from '../tlog/bytes.ts';
 import { assert } from '../tlog/error.ts';
 import type { KeyPair, Suite } from '../tlog/suite.ts';
@@ -34,19 +35,22 @@ type SlotNumber = (typeof SLOTS)[number];
  */
 export class KeyFile {
   #fd: number;
+  readonly #path: string;
   readonly #suite: Suite;
   readonly #logId: Uint8Array;
   readonly #slots: (EpochKey | undefined)[] = [];
 
-  private constructor(fd: number, suite: Suite, logId: Uint8Array) {
+  private constructor(fd: number, path: string, suite: Suite, logId: Uint8Array) {
     this.#fd = fd;
+    this.#path = path;
     this.#suite = suite;
     this.#logId = logId;
   }
 
   /** Makes the file with `seed` as key 0; fails if there is one. Durable once the caller has synced its folder. */
   static create(path: string, suite: Suite, logId: Uint8Array, seed: Uint8Array): KeyFile {
-    const file = new KeyFile(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600), suite, logId);
+    const fd = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    const file = new KeyFile(fd, path, suite, logId);
     const key = epochKey(suite, 0, seed);
     file.#write(1, new Uint8Array(BLOCK_BYTES));
     file.#write(0, file.#encode(key));
@@ -69,7 +73,7 @@ export class KeyFile {
   static #open(path: string, flags: number, suite: Suite, logId: Uint8Array): KeyFile | undefined {
     const fd = ifThere(() => openSync(path, flags));
     if (fd === undefined) return undefined;
-    const file = new KeyFile(fd, suite, logId);
+    const file = new KeyFile(fd, path, suite, logId);
     for (const slot of SLOTS) file.#slots[slot] = file.#read(slot);
     return file;
   }
@@ -98,21 +102,36 @@ export class KeyFile {
   }
 
   #write(slot: SlotNumber, block: Uint8Array): void {
-    const written = writeSync(this.#fd, block, 0, block.length, slot * BLOCK_BYTES);
-    assert(written === block.length, 'a block of the key file is written whole');
-    fdatasyncSync(this.#fd);
+    this.#named('written', () => {
+      const written = writeSync(this.#fd, block, 0, block.length, slot * BLOCK_BYTES);
+      assert(written === block.length, 'a block of the key file is written whole');
+      fdatasyncSync(this.#fd);
+    });
   }
 
   #read(slot: SlotNumber): EpochKey | undefined {
     const bytes = new Uint8Array(SLOT_BYTES);
     if (fstatSync(this.#fd).size < slot * BLOCK_BYTES + SLOT_BYTES) return undefined;
-    readSync(this.#fd, bytes, 0, SLOT_BYTES, slot * BLOCK_BYTES);
+    this.#named('read', () => readSync(this.#fd, bytes, 0, SLOT_BYTES, slot * BLOCK_BYTES));
     const checked = bytes.subarray(0, CHECKED_BYTES);
     const head = concat(MAGIC, this.#logId);
     if (!equal(bytes.subarray(CHECKED_BYTES), this.#suite.sha256(checked))) return undefined;
     if (!equal(checked.subarray(0, head.length), head)) return undefined;
     const k = Number(new DataView(bytes.buffer).getBigUint64(head.length));
     return epochKey(this.#suite, k, bytes.slice(head.length + 8, CHECKED_BYTES));
+  }
+
+  /** What the system says of an open file does not name it. */
+  #named<T>(done: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Error) || !('syscall' in error)) throw error;
+      throw new Failure(EXIT.error, `${this.#path}: expected a key file that can be ${done}, got ${error.message}`, {
+        hint: 'nothing that was acknowledged is lost; see the kernel log, and whether there is room',
+        cause: error,
+      });
+    }
   }
 }
 

@@ -21,7 +21,8 @@ export class StoreLock {
       return new Database(path, { timeout: 0 });
     });
     try {
-      this.#db.exec('BEGIN EXCLUSIVE');
+      // Of a file that could be opened to read only, SQLite would take no lock that keeps another one off: the write says so.
+      this.#db.exec('BEGIN EXCLUSIVE; PRAGMA user_version = 0');
     } catch (error) {
       this.#db.close();
       if (!(error instanceof Database.SqliteError) || error.code !== 'SQLITE_BUSY') {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { EXIT, Failure } from './failure.ts';
+import { EXIT, exitOfUnread, Failure } from './failure.ts';
 import { nearest } from './nearest.ts';
 import { expected, fileOf, fromWord } from './setting.ts';
 import type { Settings, Value } from './setting.ts';
@@ -91,7 +91,7 @@ function dropIns(path: string): string[] {
     return names.sort().map((name) => join(folder, name));
   } catch (error) {
     if (code(error) === 'ENOENT') return [];
-    throw new Failure(EXIT.config, `${folder}: expected a readable folder, got ${code(error)}`, { cause: error });
+    throw new Failure(exitOfUnread(error), `${folder}: expected a readable folder, got ${code(error)}`, { cause: error });
   }
 }
 
@@ -115,7 +115,7 @@ function readText(path: string): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     const got = error instanceof TypeError ? 'bytes that are not UTF-8' : code(error);
-    throw new Failure(EXIT.config, `${path}: expected a readable configuration file, got ${got}`, { cause: error });
+    throw new Failure(exitOfUnread(error), `${path}: expected a readable configuration file, got ${got}`, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { EXIT, Failure } from './failure.ts';
+import { EXIT, exitOfUnread, Failure } from './failure.ts';
 
 /** Where the secrets of a connection to a broker lie; "" where there is none. */
 export interface CredentialFiles {
@@ -39,7 +39,7 @@ export function readFile(key: string, path: string): string {
   } catch (error) {
     const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const hint = path.startsWith('$') ? { hint: 'only the service has it, from LoadCredential= in its unit' } : {};
-    throw new Failure(EXIT.config, `${key}: expected a readable file, got ${got} for ${path}`, { cause: error, ...hint });
+    throw new Failure(exitOfUnread(error), `${key}: expected a readable file, got ${got} for ${path}`, { cause: error, ...hint });
   }
 }
 

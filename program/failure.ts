@@ -16,6 +16,18 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** Reasons why a file can't be read that stay until somebody changes paths or permissions. */
+const LASTING = ['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EPERM'];
+
+/**
+ * The exit code where a file that the configuration names can't be read. Trouble of the disk or the system (EIO, EMFILE) is no fault
+ * of the configuration: units do not restart on 78, and are to try again after that.
+ */
+export function exitOfUnread(error: unknown): ExitCode {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return EXIT.config;
+  return LASTING.includes(String(error.code)) ? EXIT.config : EXIT.error;
+}
+
 /**
  * The end of a program, foreseen: `message` is one line for people that says what happened, where and what was expected, `hint` what
  * to do. Thrown where it is noticed, printed in one place (`runProgram`).

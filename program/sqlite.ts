@@ -51,7 +51,10 @@ export function openStore(kind: StoreKind, path: string, mode: 'read' | 'write')
     const db = new Database(path, { fileMustExist: true, readonly: mode === 'read' });
     try {
       checkKind(db, kind, path);
-      if (mode === 'write') configure(db, path);
+      if (mode === 'write') {
+        configure(db, path);
+        checkWritable(db);
+      }
       return db;
     } catch (error) {
       db.close();
@@ -97,6 +100,24 @@ function configure(db: Database.Database, path: string): void {
     if (got !== readsBack) {
       throw new Failure(EXIT.error, `${path}: expected SQLite to take ${name} = ${value}, got ${String(got)}`);
     }
+  }
+}
+
+/**
+ * A file that can't be opened to write, for a moment or for good, SQLite opens to read, takes each of its locks for one to read, and
+ * says so at the first write. It is to be said now, and not when somebody's message waits for it. Writes nothing, waits for nobody.
+ */
+function checkWritable(db: Database.Database): void {
+  const busyMs = Number(db.pragma('busy_timeout', { simple: true }));
+  db.pragma('busy_timeout = 0');
+  try {
+    db.exec('BEGIN; PRAGMA user_version = 0');
+  } catch (error) {
+    // Somebody else writes just now: it was opened to write, or it would have said so first.
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error;
+  } finally {
+    if (db.inTransaction) db.exec('ROLLBACK');
+    db.pragma(`busy_timeout = ${busyMs}`);
   }
 }
 

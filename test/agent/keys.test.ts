@@ -181,6 +181,18 @@ describe('a file that is not as it was', () => {
   });
 });
 
+/** Whatever is written into it finds no room. */
+const FULL = '/dev/full';
+
+test.runIf(existsSync(FULL))('a key that can not be written is an error that names the file', () => {
+  const file = reopen(FULL);
+  expect(() => {
+    file.keep(key(0), key(1));
+  }).toThrow(/^\/dev\/full: expected a key file that can be written, got ENOSPC: /);
+  expect(file.keys).toEqual([]);
+  file.close();
+});
+
 describe('read', () => {
   test('gives the keys and changes nothing', () => {
     const path = newPath();

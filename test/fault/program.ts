@@ -6,6 +6,7 @@ import { ROOT } from '../support/sources.ts';
 
 /** What is shipped. `npm test` builds it first. */
 export const AGENT = join(ROOT, 'dist/tallystick-agent.js');
+export const COLLECTOR = join(ROOT, 'dist/tallystick-collector.js');
 export const AUDIT = join(ROOT, 'dist/tallystick-audit.js');
 
 /** How a process ended, and what it said. */

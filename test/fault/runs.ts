@@ -1,6 +1,9 @@
 /** `long`: as many runs as the issue names; a number: so many of each kind; nothing: the sample that `npm test` takes. */
 const said = process.env['FAULT_RUNS'];
 
+/** Whether this is the long run: of faults that are tried once it says how large they are. */
+export const IS_LONG = said === 'long';
+
 /** How many runs of a fault: `long` in the long run, `few` in CI. */
 export function runsOf(long: number, few: number): number {
   if (said === undefined) return few;

@@ -11,25 +11,36 @@ export const TOPIC = 'plant/pressure';
 /** Settings with which an agent seals and asks again within seconds. */
 export const HASTY = { 'seal.interval_s': '1', 'seal.max_entries': '16', 'uplink.stall_s': '2' };
 
-/** A collector with its embedded broker, which runs, and what an agent needs to deliver to it. */
+/** A collector with its embedded broker, and what an agent needs to deliver to it. */
 export interface Site {
   readonly collector: CollectorProcess;
   /** Of the embedded broker. */
   readonly port: number;
   startCollector(): Promise<void>;
+  /** By a command that runs it, see `Program.start`. */
+  startCollectorUnder(command: readonly string[]): Promise<void>;
   /** `[uplink]` of an agent, hasty, with a password and a token; `port`: of what stands between it and the broker. */
   settingsOf(agent: Pick<AgentProcess, 'device'>, port?: number): Record<string, string>;
 }
 
+/** One whose collector runs. */
 export async function newSite(): Promise<Site> {
-  const collector = newCollector();
+  const site = await newStillSite();
+  await site.startCollector();
+  return site;
+}
+
+/** One whose collector was not started yet. `like`: another such one: this one begins as a copy of it. */
+export async function newStillSite(like?: Site): Promise<Site> {
+  const collector = newCollector(like?.collector);
   const port = await freePort();
-  const startCollector = (): Promise<void> => collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
-  await startCollector();
+  const startCollectorUnder = (command: readonly string[]): Promise<void> =>
+    collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) }, command);
   return {
     collector,
     port,
-    startCollector,
+    startCollector: () => startCollectorUnder([]),
+    startCollectorUnder,
     settingsOf: ({ device }, through = port) => ({
       ...HASTY,
       ...collector.keys,
@@ -137,5 +148,5 @@ export async function settle(
   const audited = await execute([process.execPath, AUDIT, 'replay', exported, '--trust', collector.trust, '--json']);
   expect(audited.err).toBe('');
   const { verdict } = JSON.parse(audited.out) as { verdict: string };
-  return { ...arrived(collector.entries(), acknowledged), forks: forks.length, verdict };
+  return { ...arrived(collector.entries('--topic', TOPIC), acknowledged), forks: forks.length, verdict };
 }

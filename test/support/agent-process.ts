@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -7,7 +7,7 @@ import type { Rows } from '../../agent/rows.ts';
 import { Store } from '../../agent/store.ts';
 import { Reader } from '../../tlog/cbor.ts';
 import { readHeader } from '../../tlog/entry.ts';
-import { programOf } from './program.ts';
+import { programOf, type Program } from './program.ts';
 
 /** Of the programs that tests run. */
 export const FLEET = 'acme';
@@ -27,8 +27,11 @@ export interface AgentProcess {
   readonly data: string;
   readonly device: string;
   readonly socket: string;
-  /** `run` with these settings; resolves once the socket answers. */
-  start(settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Stand before each of its commands: its configuration and its store. */
+  readonly options: readonly string[];
+  /** `run` with these settings; resolves once the socket answers. `under`: see {@link Program.start}. */
+  start(settings?: Readonly<Record<string, string>>, under?: readonly string[]): Promise<void>;
+  readonly child: Program['child'];
   kill(): Promise<void>;
   /** Resolves to the exit code after SIGTERM. */
   stop(): Promise<number | null>;
@@ -46,7 +49,8 @@ export interface AgentProcess {
   verify(): void;
 }
 
-export function newAgent(device = 'pump-7'): AgentProcess {
+/** `like`: another agent, that does not run: this one begins as a copy of it. */
+export function newAgent(device = 'pump-7', like?: Pick<AgentProcess, 'folder'>): AgentProcess {
   const folder = mkdtempSync(join(tmpdir(), 'tallystick-agent-'));
   const data = join(folder, 'data');
   const socket = join(folder, 'agent.sock');
@@ -56,7 +60,8 @@ export function newAgent(device = 'pump-7'): AgentProcess {
     rmSync(folder, { recursive: true, force: true });
   });
   const program = programOf('tallystick-agent');
-  program.run([...own, 'init', '--fleet', FLEET, '--device', device]);
+  if (like === undefined) program.run([...own, 'init', '--fleet', FLEET, '--device', device]);
+  else cpSync(like.folder, folder, { recursive: true });
   const reading = <T>(work: (rows: Rows) => T): T => {
     const rows = Store.openRows(pathsIn(data).store);
     try {
@@ -70,10 +75,12 @@ export function newAgent(device = 'pump-7'): AgentProcess {
     data,
     device,
     socket,
-    start: async (settings = {}) => {
+    options: own,
+    start: async (settings = {}, under) => {
       const set = Object.entries({ 'runtime.socket': socket, ...settings });
-      await program.start([...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run']);
+      await program.start([...own, ...set.flatMap(([key, value]) => ['--set', `${key}=${value}`]), 'run'], under);
     },
+    child: program.child,
     kill: async () => {
       await program.end('SIGKILL');
     },

@@ -30,6 +30,8 @@ export interface CollectorProcess {
   readonly folder: string;
   /** Where store and keys are. */
   readonly data: string;
+  /** Stand before each of its commands: its configuration and its store. */
+  readonly options: readonly string[];
   /** A trust file with its keys. */
   readonly trust: string;
   /** `[uplink]` of an agent, but for the broker: this collector's keys. */
@@ -50,8 +52,8 @@ export interface CollectorProcess {
   password(device: string): string;
   read<T>(work: (store: Store) => T): T;
   log(origin: string): LogRow | undefined;
-  /** The whole timeline. */
-  entries(): Listed[];
+  /** The timeline: the whole, or what these options of `entries` leave. */
+  entries(...filters: string[]): Listed[];
   /** Resolves once it holds all that an agent has recorded in all its logs that it is to deliver. */
   holds(agent: AgentProcess): Promise<void>;
   /** Throws unless all that an agent recorded is here, byte for byte and once, and everything here fits. */
@@ -90,14 +92,15 @@ export function newCollector(like?: Pick<CollectorProcess, 'folder'>): Collector
     }
   };
   const log = (origin: string): LogRow | undefined => read((store) => store.logs.byOrigin(origin));
-  const entries = (): Listed[] =>
-    run('--json', 'entries')
+  const entries = (...filters: string[]): Listed[] =>
+    run('--json', 'entries', ...filters)
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Listed);
   return {
     folder,
     data,
+    options: own,
     trust: trustFile,
     keys: { 'uplink.fleet_key': key('fleet'), 'uplink.collector_key': key('collector') },
     ...serviceOf(program, own),

@@ -8,8 +8,13 @@ import { ROOT } from './sources.ts';
 export interface Program {
   /** A command that ends by itself: what it printed. Throws unless it exits 0. */
   run(args: readonly string[]): string;
-  /** One that goes on; resolves once it said that it has started. Killed when the test ends. */
-  start(args: readonly string[]): Promise<void>;
+  /**
+   * One that goes on; resolves once it said that it has started. Killed when the test ends. `under`: a command that runs it and has its
+   * process id, such as `strace -D` and its options.
+   */
+  start(args: readonly string[], under?: readonly string[]): Promise<void>;
+  /** The process that was started last. */
+  child(): ChildProcess | undefined;
   /** Resolves to its exit code once it has ended. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** What its standard error said in all. */
@@ -39,8 +44,9 @@ export function programOf(name: 'tallystick-agent' | 'tallystick-collector' | 't
         maxBuffer: 2 ** 28,
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
-    start: async (args) => {
-      const starting = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    start: async (args, under = []) => {
+      const [command = '', ...rest] = [...under, process.execPath, path, ...args];
+      const starting = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
       child = starting;
       let own = '';
       await new Promise<void>((resolve, reject) => {
@@ -54,6 +60,7 @@ export function programOf(name: 'tallystick-agent' | 'tallystick-collector' | 't
         });
       });
     },
+    child: () => child,
     end,
     said: () => said,
     hears: (text, count = 1) =>
