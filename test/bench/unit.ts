@@ -44,12 +44,9 @@ export async function startService(name: Name, args: readonly string[]): Promise
       reject(new Error(`benchmark: expected ${name} to start, got its end: ${said}`));
     });
   });
-  const residentMb: number[] = [];
-  const timer = setInterval(() => {
-    residentMb.push(residentOf(child.pid));
-  }, SAMPLE_INTERVAL_MS);
+  const memory = watchResident(child.pid);
   return {
-    residentMb,
+    residentMb: memory.residentMb,
     writtenBytes: () => {
       const found = /^write_bytes: (\d+)$/m.exec(readIfThere(`/proc/${child.pid ?? 0}/io`));
       return found === null ? undefined : Number(found[1]);
@@ -57,7 +54,7 @@ export async function startService(name: Name, args: readonly string[]): Promise
     said: () => said,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stop: async () => {
-      clearInterval(timer);
+      memory.stop();
       child.kill('SIGTERM');
       await exited;
     },
@@ -69,14 +66,33 @@ export function lastOf({ residentMb }: Service, seconds: number): number[] {
   return residentMb.slice(-Math.ceil((seconds * 1000) / SAMPLE_INTERVAL_MS));
 }
 
-/** Node's flags and environment, as the unit gives them. */
-export function readUnit(name: Name): { flags: string[]; env: Record<string, string> } {
-  const unit = readFileSync(join(DIST, '..', 'systemd', `${name}.service`), 'utf8');
+/** Node's flags and environment, as the unit gives them; `folder`: of the units. */
+export function readUnit(name: Name, folder = join(DIST, '..', 'systemd')): { flags: string[]; env: Record<string, string> } {
+  const unit = readFileSync(join(folder, `${name}.service`), 'utf8');
   const [, words = ''] = /^ExecStart=\S+ (.*) run$/m.exec(unit) ?? [];
   const variables = [...unit.matchAll(/^Environment=(\w+)=(\S*)$/gm)];
   return {
     flags: words.split(' ').filter((word) => word.startsWith('--')),
     env: Object.fromEntries(variables.map(([, key = '', value = '']) => [key, value])),
+  };
+}
+
+/** Resident memory of a process from now on, every quarter of a second. */
+export interface Memory {
+  readonly residentMb: readonly number[];
+  stop(): void;
+}
+
+export function watchResident(pid: number | undefined): Memory {
+  const residentMb: number[] = [];
+  const timer = setInterval(() => {
+    residentMb.push(residentOf(pid));
+  }, SAMPLE_INTERVAL_MS);
+  return {
+    residentMb,
+    stop: () => {
+      clearInterval(timer);
+    },
   };
 }
 

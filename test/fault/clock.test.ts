@@ -1,10 +1,7 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { Reader } from '../../tlog/cbor.ts';
-import { AGENT_SOURCE, readHeader } from '../../tlog/entry.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
+import { existsSync } from 'node:fs';
+import { expect, test, vi } from 'vitest';
+import { newAgent } from '../support/agent-process.ts';
+import { HAS_CLOCKS, newClock, told } from './fake-clock.ts';
 import { missing } from './program.ts';
 import { state } from './runs.ts';
 import { newSite, post, settle, TOPIC } from './site.ts';
@@ -12,9 +9,6 @@ import { newSite, post, settle, TOPIC } from './site.ts';
 // The shipped agent under clocks that are wrong, and that somebody sets while it runs; the collector's is right. Order is the order in
 // which messages came, whatever the clock said.
 
-const LIBRARY = ['x86_64-linux-gnu', 'aarch64-linux-gnu']
-  .map((machine) => `/usr/lib/${machine}/faketime/libfaketime.so.1`)
-  .find((path) => existsSync(path));
 const TIMEOUT = 240_000;
 const WAIT = { timeout: 60_000, interval: 100 };
 const DAY = 86_400;
@@ -28,65 +22,11 @@ const CLOCKS: [name: string, seconds: (now: number) => number][] = [
 /** systemd-timesyncd leaves it; then this machine's clock counts as synchronised, whatever is asked. */
 const TIMESYNC_FILE = '/run/systemd/timesync/synchronized';
 
-/** A clock of one's own, and a `timedatectl` that says of it what it is told to: the real one speaks of this machine's. */
-interface FakeClock {
-  /** By so many seconds ahead of the real one. */
-  set(offsetSeconds: number): void;
-  setSynchronised(answer: 'yes' | 'no'): void;
-  /** Runs `work`, and what it starts, under this clock. */
-  under<T>(work: () => Promise<T>): Promise<T>;
-}
-
-function newClock(): FakeClock {
-  const folder = mkdtempSync(join(tmpdir(), 'tallystick-clock-'));
-  onTestFinished(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const [time, answer, command] = [join(folder, 'time'), join(folder, 'answer'), join(folder, 'timedatectl')];
-  writeFileSync(command, `#!/bin/sh\nexec cat ${answer}\n`);
-  chmodSync(command, 0o755);
-  const env = {
-    PATH: `${folder}:${process.env['PATH'] ?? ''}`,
-    LD_PRELOAD: LIBRARY ?? '',
-    FAKETIME_TIMESTAMP_FILE: time,
-    FAKETIME_NO_CACHE: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  };
-  const clock: FakeClock = {
-    set: (offsetSeconds) => {
-      writeFileSync(time, `${offsetSeconds >= 0 ? '+' : ''}${offsetSeconds}s\n`);
-    },
-    setSynchronised: (said) => {
-      writeFileSync(answer, `${said}\n`);
-    },
-    under: async (work) => {
-      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-      try {
-        return await work();
-      } finally {
-        vi.unstubAllEnvs();
-      }
-    },
-  };
-  clock.setSynchronised('no');
-  clock.set(0);
-  return clock;
-}
-
-/** What the agent itself told of its clock. */
-function told(agent: AgentProcess): Record<string, unknown>[] {
-  const all = agent.read((rows) => rows.logs().flatMap(({ number }) => [...rows.entries(number, 0, rows.size(number))]));
-  return all
-    .map(({ stem, payload }) => ({ ...readHeader(new Reader(stem)), payload }))
-    .filter(({ source, topic }) => source === AGENT_SOURCE && topic === 'clock')
-    .map(({ payload }) => JSON.parse(Buffer.from(payload ?? '').toString()) as Record<string, unknown>);
-}
-
 test('clocks are set where libfaketime is, and always in CI', () => {
-  if (LIBRARY === undefined) missing('libfaketime', 'no clock is set');
+  if (!HAS_CLOCKS) missing('libfaketime', 'no clock is set');
 });
 
-test.runIf(LIBRARY !== undefined)(
+test.runIf(HAS_CLOCKS)(
   'wrong clocks, and one that is set every second: nothing refused, order kept, jumps recorded, all intact',
   { timeout: TIMEOUT },
   async () => {
@@ -127,7 +67,7 @@ test('of a machine whose own clock is not known to be synchronised', () => {
   if (existsSync(TIMESYNC_FILE)) missing(`a machine without ${TIMESYNC_FILE}`, 'no clock becomes synchronised');
 });
 
-test.runIf(LIBRARY !== undefined && !existsSync(TIMESYNC_FILE))(
+test.runIf(HAS_CLOCKS && !existsSync(TIMESYNC_FILE))(
   'a clock that starts in 1970 and is then synchronised: entries say which it was, and the timeline puts all of them in their order',
   { timeout: TIMEOUT },
   async () => {

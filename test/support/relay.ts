@@ -21,13 +21,16 @@ export interface Relay {
   readonly taken: number;
 }
 
+/** Sees what a side sends, before the weather does anything to it; `near` is who connected, as the `connection`-th, counted from 1. */
+export type Watch = (side: 'near' | 'far', chunk: Buffer, connection: number) => void;
+
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
   isHalved: boolean;
 }
 
-export async function startRelay(target: number): Promise<Relay> {
+export async function startRelay(target: number, watch: Watch = () => undefined): Promise<Relay> {
   const pairs = new Set<Pair>();
   let taken = 0;
   let weather: Weather = 'well';
@@ -42,6 +45,7 @@ export async function startRelay(target: number): Promise<Relay> {
       near.destroy();
       return;
     }
+    const connection = taken;
     const far = connect(target, '127.0.0.1');
     const pair: Pair = { near, far, isHalved: false };
     pairs.add(pair);
@@ -49,6 +53,7 @@ export async function startRelay(target: number): Promise<Relay> {
       let last = Promise.resolve();
       from.on('error', () => undefined);
       from.on('data', (chunk: Buffer) => {
+        watch(from === near ? 'near' : 'far', chunk, connection);
         // In order, however long each takes.
         last = last.then(() => pass(pair, chunk, to));
         if (weather === 'slow') {
