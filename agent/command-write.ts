@@ -4,8 +4,9 @@ import { fstatSync } from 'node:fs';
 import { printResult } from '../program/command.ts';
 import { EXIT } from '../program/failure.ts';
 import { native } from '../program/native.ts';
-import { createNotifier } from '../program/notify.ts';
+import { createNotifier, type StartNotifier } from '../program/notify.ts';
 import { startProgress } from '../program/progress.ts';
+import { TlogError } from '../tlog/error.ts';
 import { appendLines } from './append.ts';
 import { startCaptures } from './captures.ts';
 import { Clock } from './clock.ts';
@@ -20,6 +21,10 @@ import { uplink } from './uplink.ts';
 import { uplinkOptions } from './uplink-config.ts';
 import { version } from '../program/version.ts';
 import { writtenBytes } from './wear.ts';
+import type { Writer } from './writer.ts';
+
+/** Far shorter than any step. */
+const EXTEND_INTERVAL_MS = 5000;
 
 export async function runService(_: object, command: Command, context: Context): Promise<void> {
   const { nowMs } = context;
@@ -29,9 +34,10 @@ export async function runService(_: object, command: Command, context: Context):
   const signal = AbortSignal.any([context.stopSignal(), stalled.signal]);
   const clock = new Clock();
   clock.checkSynchronised();
-  const writer = openWriter(values, clock, (text) => {
-    logger.warn(text);
+  const notifier = createNotifier(context.env, (error) => {
+    logger.warn({ reason: error.message }, 'systemd could not be told');
   });
+  const writer = openWriter(values, clock, (text) => logger.warn(text), extendEach(notifier, nowMs));
   const pulse = new Pulse({
     clock,
     version,
@@ -60,7 +66,17 @@ export async function runService(_: object, command: Command, context: Context):
       freeBytes: () => freeBytes(values.store.directory),
       startCaptures: (onFatal) =>
         startCaptures(
-          { suite: native, config: values, writer, clock, logger, pulse, status, nowMs, random: Math.random },
+          {
+            suite: native,
+            config: values,
+            writer,
+            clock,
+            logger,
+            pulse,
+            status: () => orEnd(status, writer, onFatal),
+            nowMs,
+            random: Math.random,
+          },
           onFatal,
         ),
       deliver: async () => {
@@ -71,14 +87,36 @@ export async function runService(_: object, command: Command, context: Context):
         context.terminal.exitCode = EXIT.tryLater;
         stalled.abort('stalled');
       },
-      notifier: createNotifier(context.env, (error) => {
-        logger.warn({ reason: error.message }, 'systemd could not be told');
-      }),
+      notifier,
       configHash: createHash('sha256').update(JSON.stringify(effective())).digest('hex'),
     });
+  } catch (error) {
+    throw writer.endWith(error);
   } finally {
     writer.close();
   }
+}
+
+/** Who asks is told that the agent failed; where it is the store that is damaged, the agent ends, so that the next start mends it. */
+function orEnd<T>(work: () => T, writer: Writer, onFatal: (error: unknown) => void): T {
+  try {
+    return work();
+  } catch (error) {
+    // Keys and settings are read too, which no look at the store would find.
+    if (!(error instanceof TlogError) && writer.damageIn(error) !== undefined) setImmediate(onFatal, error);
+    throw error;
+  }
+}
+
+/** Tells systemd that the start takes longer, not more often than it has to be told. */
+function extendEach(notifier: StartNotifier, nowMs: () => number): (seconds: number) => void {
+  let due = -Infinity;
+  return (seconds) => {
+    const now = nowMs();
+    if (now < due) return;
+    due = now + EXTEND_INTERVAL_MS;
+    notifier.extend(seconds);
+  };
 }
 
 export async function append(
@@ -115,6 +153,8 @@ export async function append(
       json: { origin: writer.row.origin, first, count, size: writer.log.size },
       text: `${count.toLocaleString('en-US')} messages recorded and sealed in ${writer.row.origin}${range}`,
     });
+  } catch (error) {
+    throw writer.endWith(error);
   } finally {
     progress.end();
     writer.close();

@@ -8,9 +8,11 @@ import { explainSqlite } from '../program/sqlite-error.ts';
 import type { Clock } from './clock.ts';
 import { loadAgentConfig, type AgentConfig } from './config.ts';
 import { pathsIn } from './generation.ts';
+import { isRecovering } from './recover.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { STORE } from './schema.ts';
+import type { Wait } from './sound-store.ts';
 import { Store } from './store.ts';
 import { Writer } from './writer.ts';
 
@@ -29,8 +31,17 @@ export function loadConfig(command: Command, context: Context): ReturnType<typeo
   return loadAgentConfig(sourcesOf(command, context.env));
 }
 
-/** Opens the store to write, as its only writer; `tell` hears of what a technician should know. */
-export function openWriter(config: AgentConfig, clock: Clock, tell: (text: string) => void): Writer {
+/**
+ * Opens the store to write, as its only writer; `tell` hears of what a technician should know, `onWait` within how many seconds more
+ * is told where it takes long.
+ */
+export function openWriter(
+  config: AgentConfig,
+  clock: Clock,
+  tell: (text: string) => void,
+  onWait: (seconds: number) => void = () => undefined,
+): Writer {
+  let told: Wait['work'] | undefined;
   return Writer.open({
     suite: native,
     paths: pathsIn(config.store.directory),
@@ -40,16 +51,38 @@ export function openWriter(config: AgentConfig, clock: Clock, tell: (text: strin
     onRecovered: ({ folder, found }) => {
       tell(`the store was damaged and stands in ${folder}: ${found}`);
     },
+    onWait: (wait) => {
+      const seconds = wait.bytes / BYTES_A_SECOND[wait.work];
+      if (wait.work !== told && seconds > SHORT_SECONDS) tell(describeWait(wait, seconds));
+      told = wait.work;
+      onWait(wait.seconds);
+    },
+    onAcquitted: (met) => {
+      tell(`all of the store was looked through, and nothing is wrong with it; what had been met: ${met}`);
+    },
     onContinued: (closed, by) => {
       tell(`the log ${closed.origin} is closed, because ${closed.closed ?? ''}; ${by.origin} continues it`);
     },
   });
 }
 
+/** What a slow card and processor still do in a second. */
+const BYTES_A_SECOND = { check: 2e6, recovery: 1e6 };
+/** What is over sooner is told when it is over. */
+const SHORT_SECONDS = 10;
+
+function describeWait({ work, reason, bytes }: Wait, seconds: number): string {
+  const minutes = Math.ceil(seconds / 60);
+  const about = `all ${Math.ceil(bytes / 1e6)} MB, which may take ${minutes} min; nothing is recorded meanwhile`;
+  return work === 'check'
+    ? `the store may be damaged (${reason}): looking through ${about}`
+    : `the store is damaged (${reason}): recovering what it holds, from ${about}`;
+}
+
 /** Works on the store as a reader, beside a writer that may be running. */
 export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
   const { store } = pathsIn(config.store.directory);
-  const rows = Store.openRows(store);
+  const rows = openRows(config);
   try {
     return work(withLog(store, rows));
   } catch (error) {
@@ -61,7 +94,7 @@ export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
 
 export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) => Promise<T>): Promise<T> {
   const { store } = pathsIn(config.store.directory);
-  const rows = Store.openRows(store);
+  const rows = openRows(config);
   try {
     return await work(withLog(store, rows));
   } catch (error) {
@@ -69,6 +102,14 @@ export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) =>
   } finally {
     rows.close();
   }
+}
+
+function openRows(config: AgentConfig): Rows {
+  const paths = pathsIn(config.store.directory);
+  if (!isRecovering(paths)) return Store.openRows(paths.store);
+  throw new Failure(EXIT.tryLater, `${paths.store}: expected a store, got one that was damaged and is being recovered`, {
+    hint: 'wait until the agent has done so (journalctl -u tallystick-agent); if none runs, start it, and it goes on with that',
+  });
 }
 
 function withLog(store: string, rows: Rows): Rows {

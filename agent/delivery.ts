@@ -2,13 +2,14 @@ import { equal } from '../tlog/bytes.ts';
 import { verifyAdmission } from '../tlog/admission.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { parseEnrolment, signEnrolment } from '../tlog/enrolment.ts';
-import { rootOf } from '../tlog/merkle.ts';
 import { parseNote } from '../tlog/note.ts';
 import { verifyReceipt } from '../tlog/receipt.ts';
 import type { Deflate } from '../tlog/segment.ts';
 import type { State } from '../tlog/state.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type CosignerKey, type NoteKey, type Signer } from '../tlog/vkey.ts';
+import { checkRange } from './check-store.ts';
+import { rootAt } from './root.ts';
 import type { LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { Packer, type Packed } from './segments.ts';
@@ -160,7 +161,7 @@ export class Delivery {
     const isNewer = time > (latest?.time ?? 0);
     if (this.#isOver || size === 0 || !(isNewer || (time === latest?.time && size > latest.size))) return { kind: 'ignored' };
     if (freshness === 'retained' && size < this.#receipted) return { kind: 'ignored' };
-    const own = this.#rootAt(size);
+    const own = rootAt(suite, store.rows, this.row, size);
     if (own === undefined) return this.#end(`a receipt covers ${size} entries, the log has fewer`, this.#receipted, undefined);
     if (!equal(own, root)) {
       const checkpoint = signCheckpoint(suite, { origin: this.row.origin, size, root: own }, this.#identity);
@@ -199,6 +200,16 @@ export class Delivery {
     return !this.#isOver && isWaiting && nowMs - this.#movedAtMs > stallMs;
   }
 
+  /**
+   * Throws `damagedStore` where what was sent first is not what was once recorded: then no collector will ever take it, nor anything
+   * behind it. To be called where a receipt is long due.
+   */
+  checkSent(): void {
+    const { suite, store } = this.#parts;
+    const [end] = this.#inFlight;
+    if (end !== undefined) checkRange(suite, store.rows, this.row, this.#receipted, end);
+  }
+
   /** Goes back to the last receipt, with one segment at a time until a receipt moves it. */
   rewind(nowMs: number): void {
     this.#restart(this.#receipted);
@@ -231,14 +242,5 @@ export class Delivery {
   #end(reason: string, undelivered: number, checkpoint: Uint8Array | undefined): Outcome {
     this.#isOver = true;
     return { kind: 'contradicted', reason, undelivered, checkpoint };
-  }
-
-  /** Undefined past the log's end. That of a seal, which stays where the entries are pruned that it follows from. */
-  #rootAt(size: number): Uint8Array | undefined {
-    const { suite, store } = this.#parts;
-    const { number } = this.row;
-    const seal = store.rows.sealCovering(number, size);
-    if (seal?.size === size) return seal.root;
-    return size > store.rows.size(number) ? undefined : rootOf(suite, size, store.rows.subtree(suite, number));
   }
 }

@@ -8,6 +8,7 @@ export function diagnose(known: Known): Trouble[] {
     ...inService(known),
     ...inRoom(known),
     ...inKeys(known),
+    ...inStore(known),
     ...inLogs(known),
     ...linkTroubles(known),
     ...inClock(known),
@@ -64,6 +65,17 @@ function inKeys({ keyFaults }: Known): Trouble[] {
   const remedy =
     'nothing recorded is lost; restore the file from a backup only if it is the newest, else leave it: at its next start the agent closes this log and goes on in a new one';
   return keyFaults.map((what) => ({ level: 'FAIL', part: 'keys', code: 'key-lost', what, since: null, remedy }));
+}
+
+/** Between two starts; or while a start takes long, as nothing of it is heard yet. */
+function inStore({ suspicion, agent }: Known): Trouble[] {
+  if (suspicion === null) return [];
+  const isRunning = typeof agent !== 'string';
+  const what = `the store may be damaged: ${suspicion}; the next start looks through all of it, which may take minutes, and nothing is recorded meanwhile`;
+  const remedy = isRunning
+    ? 'restart the agent when that suits (systemctl restart tallystick-agent)'
+    : 'start the agent, or let it finish: journalctl -u tallystick-agent says what it does; tallystick-agent repair says what is wrong';
+  return [{ level: isRunning ? 'WARN' : 'FAIL', part: 'log', code: 'store-suspect', what, since: null, remedy }];
 }
 
 /** A log that was closed is a matter for somebody until a collector has admitted the next: from then on all goes on. */

@@ -10,6 +10,7 @@ import { freeBytes, usageOf } from './retention.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { readStatus } from './status.ts';
+import { suspectPath, suspicionOf } from './suspect.ts';
 import type { Known } from './trouble.ts';
 
 /** What SQLite itself keeps beside the store. */
@@ -33,6 +34,7 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
       agent,
       keyFaults: keyFaults(suite, rows, row, paths),
       setAside: setAsideIn(paths),
+      suspicion: suspicionOf(paths) ?? null,
       onceReceipted: rows.receiptCovering(row.number, receipted + 1)?.size ?? null,
     };
   });
@@ -41,7 +43,7 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
 /** What lies in the data folder and was the store once: `damaged-<n>`, where the agent moves it, and what somebody called `log.db…`. */
 export function setAsideIn({ folder, store }: Paths): string[] {
   const name = basename(store);
-  const own = ['', ...COMPANIONS].map((companion) => `${name}${companion}`);
+  const own = [...['', ...COMPANIONS].map((companion) => `${name}${companion}`), basename(suspectPath({ store }))];
   return readdirSync(folder)
     .filter((found) => /^damaged[-.]/.test(found) || (found.startsWith(name) && !own.includes(found)))
     .sort();

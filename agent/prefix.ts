@@ -9,7 +9,7 @@ import { parseReceipt } from '../tlog/receipt.ts';
 import { continueSeals, type Seal, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { ED25519, parseVkey } from '../tlog/vkey.ts';
+import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { Failure } from '../program/failure.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -32,58 +32,75 @@ export interface Prefix {
   readonly receipted: number;
 }
 
+/** A log that was found, and how far it could be recovered. */
+export interface Recovered extends Prefix {
+  readonly row: LogRow;
+  readonly remains: Remains;
+}
+
+/** What is written at once, and told of. */
+const ROWS_A_STEP = 4096;
+
 /**
  * Writes into an empty log of `store` what of `remains` can be shown to be what was once written: entry after entry as long as each
- * hashes to its leaf hash, the seals over them, the receipts of their roots. To be called in a transaction.
+ * hashes to its leaf hash, the seals over them, the receipts of their roots. Each step is to be taken in a transaction: of millions of
+ * entries one alone would take the room of the store once more.
  */
-export function recoverPrefix(suite: Suite, store: PrefixStore, salvage: Salvage, remains: Remains, row: LogRow): Prefix {
+export function* recoverPrefix(
+  suite: Suite,
+  store: PrefixStore,
+  salvage: Salvage,
+  remains: Remains,
+  row: LogRow,
+): Generator<undefined, Prefix> {
   const { number } = row;
-  const { seals } = remains;
-  const edge = openEdge(suite, store, remains, row);
-  const roots = new Map<number, Uint8Array>();
+  const identity = parseVkey(suite, row.vkey, ED25519);
+  const edge = openEdge(suite, store, salvage, remains, row);
   const { tree } = edge;
   let { head, state } = edge;
-  for (let seal = seals.get(0); seal !== undefined && seal.size <= edge.from; seal = seals.get(state.k)) {
-    const root = seal.size === edge.from ? tree.root() : seal.root;
-    const after = follow(() => continueSeals(suite, state, withId(seal, state), root));
-    if (after === undefined) break;
+  let rows = 0;
+  const take = (seal: Omit<Seal, 'logId'>, root: Uint8Array): boolean => {
+    const after = follow(() => continueSeals(suite, state, { ...seal, logId: state.logId }, root));
+    if (after === undefined) return false;
+    store.insertSeal(number, { ...seal, logId: state.logId });
+    // A page that is no longer of the table may hold one again.
+    const times = new Set<number>();
+    for (const receipt of salvage.receipts(remains, seal.size)) {
+      if (times.has(receipt.time) || !isSound(suite, receipt, identity) || !equal(parseReceipt(receipt.note).root, root))
+        continue;
+      store.insertReceipt(number, receipt);
+      times.add(receipt.time);
+    }
     state = after;
-    store.insertSeal(number, withId(seal, state));
-    roots.set(seal.size, seal.root);
+    return true;
+  };
+  let seal = salvage.seal(remains, 0);
+  for (; seal !== undefined && seal.size <= edge.from; seal = salvage.seal(remains, state.k)) {
+    if (!take(seal, seal.size === edge.from ? tree.root() : seal.root)) break;
+    insertEpoch(store, salvage, remains, number, seal.k);
+    if (++rows % ROWS_A_STEP === 0) yield;
   }
-  for (let k = 0; k < state.k; k++) insertEpoch(store, remains, number, k);
   const onSubtree = (level: number, position: number, hash: Uint8Array): void => {
     if (level % STORED_LEVELS === 0) store.keepSubtree(number, level, position, hash);
   };
-  let epoch = insertEpoch(store, remains, number, state.k, state.size);
+  let epoch = insertEpoch(store, salvage, remains, number, state.k, state.size);
+  let saltAt = saltsOf(suite, epoch);
   for (const candidates of inOrder(salvage, remains, edge.from)) {
     if (epoch === undefined || candidates[0]?.index !== tree.size) break;
-    const { start, saltKey, salts } = epoch;
-    const salt = saltsOfRow(suite, saltKey, salts)(tree.size - start);
+    const salt = saltAt(tree.size - epoch.start);
     const sound = candidates.find((entry) => equal(leafOf(suite, head, entry, salt), entry.leaf));
     if (sound === undefined) break;
     store.insertEntry(number, sound);
     tree.append(sound.leaf, onSubtree);
     head = sound.leaf;
-    const seal = seals.get(state.k);
+    if (++rows % ROWS_A_STEP === 0) yield;
     if (seal?.size !== tree.size) continue;
-    const after = follow(() => continueSeals(suite, state, withId(seal, state), tree.root()));
-    if (after === undefined) break;
-    state = after;
-    store.insertSeal(number, withId(seal, state));
-    roots.set(seal.size, seal.root);
-    epoch = insertEpoch(store, remains, number, state.k, state.size);
+    if (!take(seal, tree.root())) break;
+    seal = salvage.seal(remains, state.k);
+    epoch = insertEpoch(store, salvage, remains, number, state.k, state.size);
+    saltAt = saltsOf(suite, epoch);
   }
-  const receipts = soundReceipts(suite, remains, row);
-  for (const receipt of receipts) {
-    const root = roots.get(receipt.size);
-    if (root !== undefined && equal(root, parseReceipt(receipt.note).root)) store.insertReceipt(number, receipt);
-  }
-  return { size: tree.size, sealed: state.size, receipted: receipts.at(-1)?.size ?? 0 };
-}
-
-function withId(seal: Omit<Seal, 'logId'>, { logId: id }: SealState): Seal {
-  return { ...seal, logId: id };
+  return { size: tree.size, sealed: state.size, receipted: receiptedIn(suite, salvage, remains, identity) };
 }
 
 interface Edge {
@@ -94,16 +111,16 @@ interface Edge {
 }
 
 /** Where the held entries begin: at the first, or behind those that are pruned, where the hashes that pruning leaves are there. */
-function openEdge(suite: Suite, store: PrefixStore, { entries, subtrees, receipts }: Remains, row: LogRow): Edge {
+function openEdge(suite: Suite, store: PrefixStore, salvage: Salvage, remains: Remains, row: LogRow): Edge {
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const state = { logId: id, k: 0, size: 0, publicKey: verifyEnrolment(suite, row.enrolment).sealKey };
-  const from = entries[0]?.index ?? 0;
+  const from = remains.entries.first ?? 0;
   const whole = { from: 0, tree: new Tree(suite), head: id, state };
-  if (from === 0 || !receipts.some(({ size }) => size >= from)) return whole;
-  const kept = subtrees.filter(({ level, position }) => (position + 1) * 2 ** level <= from);
-  const isEdge = kept.some(({ level, position }) => level === 0 && position === from - 1);
-  if (!isEdge) return whole;
-  for (const { level, position, hash } of kept) store.keepSubtree(row.number, level, position, hash);
+  if (from === 0 || (remains.receipts.last ?? 0) < from) return whole;
+  if (![...salvage.subtrees(remains, from - 1)].some(({ level }) => level === 0)) return whole;
+  for (const { level, position, hash } of salvage.subtrees(remains)) {
+    if ((position + 1) * 2 ** level <= from) store.keepSubtree(row.number, level, position, hash);
+  }
   try {
     const subtree = store.rows.subtree(suite, row.number);
     return { from, tree: treeOf(suite, from, subtree), head: subtree(0, from - 1), state };
@@ -113,27 +130,30 @@ function openEdge(suite: Suite, store: PrefixStore, { entries, subtrees, receipt
   }
 }
 
-function insertEpoch(store: PrefixStore, { epochs }: Remains, log: number, k: number, start?: number): EpochRow | undefined {
-  const epoch = epochs.get(k);
+function insertEpoch(
+  store: PrefixStore,
+  salvage: Salvage,
+  remains: Remains,
+  log: number,
+  k: number,
+  start?: number,
+): EpochRow | undefined {
+  const epoch = salvage.epoch(remains, k);
   if (epoch === undefined || (start !== undefined && epoch.start !== start)) return undefined;
   store.insertEpoch(log, epoch);
   return epoch;
 }
 
+function saltsOf(suite: Suite, epoch: EpochRow | undefined): (place: number) => Uint8Array {
+  return saltsOfRow(suite, epoch?.saltKey ?? null, epoch?.salts ?? null);
+}
+
 /** The rows that were found of each entry, mostly one. */
 export function* inOrder(salvage: Salvage, { entries }: Remains, from: number): Generator<EntryRow[]> {
-  let same: EntryRow[] = [];
-  for (const place of entries) {
-    if (place.index < from) continue;
-    const entry = salvage.entry(place);
-    if (entry === undefined) continue;
-    if (same[0] !== undefined && same[0].index !== entry.index) {
-      yield same;
-      same = [];
-    }
-    same.push(entry);
+  for (const { places } of entries.from(from)) {
+    const rows = places.map((place) => salvage.entry(place)).filter((entry) => entry !== undefined);
+    if (rows.length > 0) yield rows;
   }
-  if (same.length > 0) yield same;
 }
 
 const NONE = new Uint8Array();
@@ -143,17 +163,33 @@ function leafOf(suite: Suite, head: Uint8Array, entry: EntryRow, salt: Uint8Arra
   return follow(() => stemLeafHash(suite, head, entry.stem, entryPayloadHash(suite, entry, salt))) ?? NONE;
 }
 
-/** Those that the log's own key signed, ascending by time. */
-function soundReceipts(suite: Suite, { receipts }: Remains, { vkey }: LogRow): ReceiptRow[] {
-  const identity = parseVkey(suite, vkey, ED25519);
-  const isSound = ({ size, time, note }: ReceiptRow): boolean | undefined =>
-    follow(() => {
-      verifyNote(suite, parseNote(note), identity);
-      const receipt = parseReceipt(note);
-      return receipt.size === size && receipt.time === time;
-    });
-  const sound = receipts.filter((receipt) => isSound(receipt) === true);
-  return sound.sort((a, b) => a.time - b.time || a.size - b.size);
+/** Whether the log's own key signed it. */
+function isSound(suite: Suite, { size, time, note }: ReceiptRow, identity: NoteKey): boolean {
+  const isOwn = follow(() => {
+    verifyNote(suite, parseNote(note), identity);
+    const receipt = parseReceipt(note);
+    return receipt.size === size && receipt.time === time;
+  });
+  return isOwn === true;
+}
+
+/** What the newest sound receipt covers. There are as many as seals, and nearly always it is the first that is looked at. */
+function receiptedIn(suite: Suite, salvage: Salvage, remains: Remains, identity: NoteKey): number {
+  let unsound: ReceiptRow | undefined;
+  for (;;) {
+    let newest: ReceiptRow | undefined;
+    for (const receipt of salvage.receipts(remains)) {
+      if ((unsound === undefined || isAfter(unsound, receipt)) && (newest === undefined || isAfter(receipt, newest)))
+        newest = receipt;
+    }
+    if (newest === undefined) return 0;
+    if (isSound(suite, newest, identity)) return newest.size;
+    unsound = newest;
+  }
+}
+
+function isAfter(a: ReceiptRow, b: ReceiptRow): boolean {
+  return a.time > b.time || (a.time === b.time && a.size > b.size);
 }
 
 /** Undefined where bytes are not what they should be. */

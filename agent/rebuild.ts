@@ -1,16 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { encodeBase64, equal } from '../tlog/bytes.ts';
-import { encode, Reader } from '../tlog/cbor.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { signEnrolment, verifyEnrolment } from '../tlog/enrolment.ts';
-import { readHeader, stemLeafHash, type Attribute } from '../tlog/entry.ts';
-import { addAttributes } from '../tlog/message.ts';
+import { stemLeafHash } from '../tlog/entry.ts';
 import { verifySeal } from '../tlog/seal.ts';
 import { logId } from '../tlog/origin.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, formatVkey, parseVkey, signerKey, type Signer } from '../tlog/vkey.ts';
 import type { Reading } from './clock.ts';
-import { COMMITMENT, moveEntries } from './continue.ts';
+import { moveEntries } from './continue.ts';
 import { event } from './events.ts';
 import {
   beginGeneration,
@@ -23,15 +21,15 @@ import {
 } from './generation.ts';
 import { readIdentityFile } from './identity.ts';
 import { KeyFile } from './keys.ts';
-import { Log, type Message, type SealLimits } from './log.ts';
-import { follow, inOrder, recoverPrefix, type Prefix } from './prefix.ts';
+import { Log, type SealLimits } from './log.ts';
+import { describeGaps, looseMessages } from './loose.ts';
+import { follow, inOrder, recoverPrefix, type Prefix, type Recovered } from './prefix.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import { Salvage, type Remains } from './salvage.ts';
 import { entryPayloadHash, saltsOfRow } from './salts.ts';
 import type { Random } from './seal.ts';
 import { Store } from './store.ts';
 
-const MESSAGES_A_COMMIT = 1000;
 const REASON = 'the store was damaged';
 
 export interface RebuildOptions {
@@ -48,12 +46,8 @@ export interface RebuildOptions {
   readonly aside: string;
   /** What is wrong with it. */
   readonly damage: string;
-}
-
-/** A log that was found, and how far it could be recovered. */
-interface Recovered extends Prefix {
-  readonly row: LogRow;
-  readonly remains: Remains;
+  /** Told now and then that it goes on. */
+  readonly onStep: () => void;
 }
 
 /**
@@ -63,10 +57,10 @@ interface Recovered extends Prefix {
  * what it found, in words. Unfinished it is to be thrown away.
  */
 export function rebuild(options: RebuildOptions): string {
-  const { suite, paths, name, random, read, limits } = options;
+  const { suite, paths, name, random, read, limits, onStep } = options;
   Store.create(paths.store);
   const store = Store.open(paths.store);
-  const salvage = new Salvage(options.source);
+  const salvage = new Salvage(options.source, onStep);
   try {
     const found = salvage.logs.flatMap((remains) => {
       const row = remains.row ?? missingRow(suite, paths, salvage, remains);
@@ -74,10 +68,10 @@ export function rebuild(options: RebuildOptions): string {
     });
     const recovered = found.map(({ row, remains }, number): Recovered => {
       const log = { ...row, number };
-      return { row: log, remains, ...store.transaction(() => recoverLog(suite, store, salvage, remains, log)) };
+      return { row: log, remains, ...recoverLog(options, store, salvage, remains, log) };
     });
     const row = store.transaction(() => {
-      keepSheds(store, recovered);
+      keepSheds(store, salvage, recovered);
       for (const { row: log, size, sealed, receipted } of recovered) {
         const undelivered = Math.min(size, log.undelivered ?? Math.max(sealed, receipted));
         store.closeLog(log.number, log.closed ?? REASON, undelivered);
@@ -91,8 +85,11 @@ export function rebuild(options: RebuildOptions): string {
     moveEntries(suite, store.rows, log, read);
     const before = log.size;
     log.append([event(read(), 'trouble', { what: `the store was damaged: ${options.damage}` })]);
-    appendLoose(log, looseEntries(options, salvage, recovered));
-    const what = describe(options, recovered, log.size - before - 1);
+    for (const batch of looseMessages(read, salvage, recovered)) {
+      log.append(batch);
+      onStep();
+    }
+    const what = describe(options, salvage, recovered, log.size - before - 1);
     log.append([event(read(), 'trouble', { what })]);
     sealer.close();
     return what;
@@ -102,10 +99,17 @@ export function rebuild(options: RebuildOptions): string {
   }
 }
 
-function recoverLog(suite: Suite, store: Store, salvage: Salvage, remains: Remains, row: LogRow): Prefix {
-  store.insertLog(row);
-  if (row.admission !== null) store.admitLog(row.number, row.admission);
-  return recoverPrefix(suite, store, salvage, remains, row);
+function recoverLog({ suite, onStep }: RebuildOptions, store: Store, salvage: Salvage, remains: Remains, row: LogRow): Prefix {
+  store.transaction(() => {
+    store.insertLog(row);
+    if (row.admission !== null) store.admitLog(row.number, row.admission);
+  });
+  const steps = recoverPrefix(suite, store, salvage, remains, row);
+  for (;;) {
+    const step = store.transaction(() => steps.next());
+    if (step.done === true) return step.value;
+    onStep();
+  }
 }
 
 function isSound(suite: Suite, { vkey, origin, enrolment }: LogRow): boolean {
@@ -122,16 +126,16 @@ function missingRow(suite: Suite, paths: Paths, salvage: Salvage, remains: Remai
   for (const file of readdirSync(paths.keys).filter((name) => name.endsWith('.identity'))) {
     const identity = readIdentityFile(paths.identity(file.slice(0, -'.identity'.length)), suite);
     if (identity === undefined) continue;
-    const row = enrolledAgain(suite, paths, identity, remains);
-    if (row !== undefined && startsWith(suite, row, remains, first)) return row;
+    const row = enrolledAgain(suite, paths, identity, salvage, remains);
+    if (row !== undefined && startsWith(suite, row, salvage, remains, first)) return row;
   }
   return undefined;
 }
 
-function enrolledAgain(suite: Suite, paths: Paths, identity: Signer, { number, seals }: Remains): LogRow | undefined {
+function enrolledAgain(suite: Suite, paths: Paths, identity: Signer, salvage: Salvage, remains: Remains): LogRow | undefined {
   const key = signerKey(suite, identity, ED25519);
   const row: LogRow = {
-    number,
+    number: remains.number,
     origin: identity.name,
     vkey: formatVkey(key),
     enrolment: new Uint8Array(),
@@ -140,7 +144,7 @@ function enrolledAgain(suite: Suite, paths: Paths, identity: Signer, { number, s
     undelivered: null,
   };
   const keys = KeyFile.read(paths.epochs(generationPart(row)), suite, logId(suite, key));
-  const sealKey = seals.get(0)?.publicKey ?? keys.find(({ k }) => k === 0)?.publicKey;
+  const sealKey = salvage.seal(remains, 0)?.publicKey ?? keys.find(({ k }) => k === 0)?.publicKey;
   return sealKey === undefined ? undefined : { ...row, enrolment: signEnrolment(suite, { identity, sealKey }) };
 }
 
@@ -158,11 +162,17 @@ function previousOf(suite: Suite, store: Store, paths: Paths, closed: LogRow | u
 }
 
 /** Whether a seal, or where there is none the first entry, is of the log with this key. */
-function startsWith(suite: Suite, { vkey }: LogRow, { seals, epochs }: Remains, first: readonly EntryRow[] | undefined): boolean {
+function startsWith(
+  suite: Suite,
+  { vkey }: LogRow,
+  salvage: Salvage,
+  remains: Remains,
+  first: readonly EntryRow[] | undefined,
+): boolean {
   const id = logId(suite, parseVkey(suite, vkey, ED25519));
-  const [seal] = seals.values();
+  const seal = salvage.seal(remains, remains.seals.first ?? 0);
   if (seal !== undefined) return follow(() => (verifySeal(suite, { ...seal, logId: id }), true)) === true;
-  const epoch = epochs.get(0);
+  const epoch = salvage.epoch(remains, 0);
   if (epoch === undefined || first === undefined) return false;
   const salt = saltsOfRow(suite, epoch.saltKey, epoch.salts)(0);
   return first.some((entry) => {
@@ -172,62 +182,23 @@ function startsWith(suite: Suite, { vkey }: LogRow, { seals, epochs }: Remains, 
 }
 
 /** Why payloads are not there any more; in the ids of the old store, which hold as long as no log was lost before them. */
-function keepSheds(store: Store, recovered: readonly Recovered[]): void {
+function keepSheds(store: Store, salvage: Salvage, recovered: readonly Recovered[]): void {
   for (const { row, remains } of recovered) {
     if (row.number !== remains.number) return;
-    for (const { first, end, by } of remains.sheds) store.keepShed(first, end, by);
+    for (const { first, end, by } of salvage.sheds(remains)) store.keepShed(first, end, by);
   }
 }
 
-/** What no collector is known to hold and no recovered log has: bytes that were found, without the chain that would vouch for them. */
-function* looseEntries({ read }: RebuildOptions, salvage: Salvage, recovered: readonly Recovered[]): Generator<Message> {
-  for (const remains of salvage.logs) {
-    const log = recovered.find((candidate) => candidate.remains === remains);
-    const from = Math.max(log?.size ?? 0, log?.receipted ?? 0);
-    for (const [entry] of inOrder(salvage, remains, from)) {
-      // From there on they went on under the next log already.
-      if (entry === undefined || entry.index >= (log?.row.undelivered ?? Infinity)) break;
-      const message = follow(() => looseMessage(entry, log?.row.origin, read()));
-      if (message !== undefined) yield message;
-    }
-  }
-}
-
-/** Of a log whose name is lost there is no `$log`. */
-function looseMessage({ index, stem, payload, payloadHash }: EntryRow, origin: string | undefined, reading: Reading): Message {
-  const header = readHeader(new Reader(stem));
-  const own: Attribute[] = [
-    ['$index', String(index)],
-    ...(origin === undefined ? [] : [['$log', origin] as const]),
-    ['$time', String(header.time)],
-  ];
-  const attributes = addAttributes(header.attributes, payload === null ? [...own, COMMITMENT] : own);
-  return { header: { ...header, ...reading, attributes }, payload: payload ?? encode([payloadHash ?? NONE, new Uint8Array()]) };
-}
-
-function appendLoose(log: Log, messages: Iterable<Message>): void {
-  let batch: Message[] = [];
-  for (const message of messages) {
-    batch.push(message);
-    if (batch.length < MESSAGES_A_COMMIT) continue;
-    log.append(batch);
-    batch = [];
-  }
-  if (batch.length > 0) log.append(batch);
-}
-
-function describe({ aside }: RebuildOptions, recovered: readonly Recovered[], loose: number): string {
-  const logs = recovered.map(({ row, size, remains }) => {
-    const last = [...remains.seals.values()].reduce<{ size: number; root: Uint8Array }>(
-      (most, seal) => (seal.size > most.size ? seal : most),
-      { size: 0, root: NONE },
-    );
+function describe({ aside }: RebuildOptions, salvage: Salvage, recovered: readonly Recovered[], loose: number): string {
+  const logs = recovered.map(({ row, size, receipted, remains }) => {
+    const last = salvage.seal(remains, remains.seals.last ?? 0);
     const head =
-      last.size === 0 ? 'no seal was found' : `the last seal found is at ${last.size}, root ${encodeBase64(last.root)}`;
-    return `of ${row.origin} the first ${size} entries were recovered, ${head}`;
+      last === undefined ? 'no seal was found' : `the last seal found is at ${last.size}, root ${encodeBase64(last.root)}`;
+    // From `undelivered` on they went on under the next log already.
+    const end = Math.min(row.undelivered ?? Infinity, Math.max((remains.entries.last ?? -1) + 1, last?.size ?? 0));
+    const lost = describeGaps(remains, Math.max(size, receipted), end);
+    return [`of ${row.origin} the first ${size} entries were recovered`, ...lost, head].join(', ');
   });
   const found = logs.length === 0 ? ['no log was found in it'] : logs;
   return `${found.join('; ')}; ${loose} entries that were found outside of the chain were recorded again; the damaged files stand in ${aside}`;
 }
-
-const NONE = new Uint8Array(32);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, Failure } from '../program/failure.ts';
 import { isDamage } from '../program/sqlite-error.ts';
@@ -17,7 +17,10 @@ export interface Recovery {
   readonly found: string;
 }
 
-export type RecoverOptions = Omit<RebuildOptions, 'source' | 'aside'>;
+export interface RecoverOptions extends Omit<RebuildOptions, 'source' | 'aside' | 'onStep'> {
+  /** Told now and then that it goes on, with the bytes of the damaged store. */
+  readonly onStep: (bytes: number) => void;
+}
 
 /**
  * Moves a damaged store aside, into `damaged-<n>` of its folder, and makes a new one of what can still be read. The steps, each of
@@ -47,7 +50,13 @@ export function recoverStore(options: RecoverOptions): Recovery {
   syncFolder(part);
   const draft = join(folder, 'recovered.db');
   for (const end of ['', '-wal', '-shm']) rmSync(`${draft}${end}`, { force: true });
-  const found = rebuild({ ...options, paths: { ...paths, store: draft }, source: join(part, 'log.db'), aside });
+  const source = join(part, 'log.db');
+  const { size } = statSync(source);
+  const onStep = (): void => {
+    options.onStep(size);
+  };
+  onStep();
+  const found = rebuild({ ...options, paths: { ...paths, store: draft }, source, aside, onStep });
   renameSync(draft, store);
   syncFolder(folder);
   finishRecovery(paths);

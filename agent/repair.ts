@@ -9,11 +9,12 @@ import { checkStore } from './check-store.ts';
 import { damagedStore } from './damage.ts';
 import type { Paths } from './generation.ts';
 import { setAsideIn } from './known.ts';
-import { follow, recoverPrefix, type Prefix, type PrefixStore } from './prefix.ts';
+import { follow, recoverPrefix, type PrefixStore } from './prefix.ts';
 import { damageOf, isRecovering } from './recover.ts';
 import { Salvage } from './salvage.ts';
 import { STORE } from './schema.ts';
 import { Store } from './store.ts';
+import { suspectPath, suspicionOf } from './suspect.ts';
 import { formatCount } from './trouble.ts';
 import { verifyStore } from './verify-store.ts';
 
@@ -33,7 +34,7 @@ function explainOpen(suite: Suite, paths: Paths): Finding[] {
     const faults = readAll(suite, paths);
     if (faults.length === 0) return [pass('store', `${paths.store} is sound; there is nothing to repair`)];
     const told = faults.map(({ what, detail }) => fail(what, detail));
-    const explained = 'the agent goes on with this store, because its end is sound; tallystick-agent export keeps it as evidence';
+    const explained = `the agent goes on with this store for as long as it does not need what was changed; tallystick-agent export keeps it as evidence; where a file ${suspectPath(paths)} is made, its next start recovers what is sound`;
     return [
       ...told,
       fail('store', `somebody changed it, or the disk did; ${explained}`),
@@ -42,7 +43,10 @@ function explainOpen(suite: Suite, paths: Paths): Finding[] {
   } catch (error) {
     const damage = damageOf(error, paths);
     if (damage !== undefined) {
-      const next = `at its next start the agent moves it into a folder ${join(paths.folder, 'damaged-…')}, deletes nothing, recovers what follows and goes on in a new generation`;
+      const when = isMetAtStart(suite, paths)
+        ? 'at its next start'
+        : `at the start after it met that, or after somebody made a file ${suspectPath(paths)},`;
+      const next = `${when} the agent moves it into a folder ${join(paths.folder, 'damaged-…')}, deletes nothing, recovers what follows and goes on in a new generation`;
       return [fail('store', `is damaged: ${damage}; ${next}`), ...prefixes(suite, paths.store, 'will be recovered')];
     }
     if (error instanceof Failure) return [fail('store', `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`)];
@@ -66,6 +70,25 @@ function readAll(suite: Suite, { store, ...paths }: Paths): Finding[] {
   }
 }
 
+/** Whether the next start finds the damage: it does not look at everything, but for a store that is suspect. */
+function isMetAtStart(suite: Suite, paths: Paths): boolean {
+  if (suspicionOf(paths) !== undefined) return true;
+  try {
+    const rows = Store.openRows(paths.store);
+    try {
+      attempt(STORE.program, paths.store, () => {
+        checkStore(suite, rows, paths.store);
+      });
+    } finally {
+      rows.close();
+    }
+    return false;
+  } catch (error) {
+    if (damageOf(error, paths) === undefined) throw error;
+    return true;
+  }
+}
+
 function explainAside(suite: Suite, { folder }: Paths, name: string): Finding[] {
   const path = join(folder, name);
   const store = statSync(path).isDirectory() ? join(path, 'log.db') : path;
@@ -82,12 +105,12 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
     const found = salvage.logs.map((remains) => {
       const { row, entries, number } = remains;
       if (row === undefined)
-        return warn(`log ${number}`, `its name is gone; ${formatCount(entries.length)} of its entries are found`);
-      const prefix = follow((): Prefix => recoverPrefix(suite, counting(suite), salvage, remains, row));
+        return warn(`log ${number}`, `its name is gone; ${formatCount(entries.count)} of its entries are found`);
+      const prefix = follow(() => result(recoverPrefix(suite, counting(suite), salvage, remains, row)));
       if (prefix === undefined) return warn(row.origin, 'what is found of it does not fit its own key');
       const { size, sealed, receipted } = prefix;
       const from = Math.max(size, receipted);
-      const loose = new Set(entries.filter(({ index }) => index >= from).map(({ index }) => index)).size;
+      const loose = entries.numbers(from);
       const behind =
         loose === 0
           ? ''
@@ -100,6 +123,14 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
     return found.length === 0 ? [warn('log', 'none is found in what is left of the file')] : found;
   } finally {
     salvage.close();
+  }
+}
+
+/** What work in steps comes to. */
+function result<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }
 

@@ -149,12 +149,11 @@ export class Rows {
     return this.#sql(sql).get(log) as ReceiptRow | undefined;
   }
 
-  /** Entries that a receipt covers whose time is not after `seconds`, without those that the newest one no longer covers. */
+  /** Entries that the newest receipt of a time not after `seconds` covered, and the newest of all still covers. */
   receiptedUntil(log: number, seconds: number): number {
-    const size = this.#sql('SELECT coalesce(max(size), 0) FROM receipt WHERE log = ? AND time <= ?')
-      .pluck()
-      .get(log, seconds) as number;
-    return Math.min(size, this.latestReceipt(log)?.size ?? 0);
+    const sql = 'SELECT size FROM receipt WHERE log = ? AND time <= ? ORDER BY time DESC, size DESC LIMIT 1';
+    const size = this.#sql(sql).pluck().get(log, seconds) as number | undefined;
+    return Math.min(size ?? 0, this.latestReceipt(log)?.size ?? 0);
   }
 
   /** Where the last shed range of a log ends. */

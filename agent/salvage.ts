@@ -1,32 +1,42 @@
-import { PageFile, type RawRow, type RawValue } from '../program/sqlite-pages.ts';
+import { PageFile, type RawRow } from '../program/sqlite-pages.ts';
 import type { Seal } from '../tlog/seal.ts';
+import { Places, type Place } from './places.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
+import {
+  entryOf,
+  epochOf,
+  logNumberOf,
+  logOf,
+  receiptOf,
+  sealOf,
+  shedOf,
+  subtreeOf,
+  type ShedRow,
+  type SubtreeRow,
+} from './salvage-row.ts';
 import { LOG_STRIDE, MAX_LOGS } from './schema.ts';
 
-/** Where an entry's row stands. A row may be there twice, in a page that is no longer of the table. */
-interface Found {
-  readonly index: number;
-  readonly page: number;
-  readonly cell: number;
-}
+type Parse<T> = (row: RawRow) => T | undefined;
 
-export interface SubtreeRow {
-  readonly level: number;
-  readonly position: number;
-  readonly hash: Uint8Array;
-}
+/** A file that is read through tells so at every so many pages. */
+const PAGES_A_STEP = 4096;
 
-/** What was found of one log, each thing unchecked. */
+/** What was found of one log, each thing unchecked: where the rows of each table stand, by the number that they are asked for by. */
 export interface Remains {
   readonly number: number;
   row: LogRow | undefined;
-  readonly epochs: Map<number, EpochRow>;
-  readonly seals: Map<number, Omit<Seal, 'logId'>>;
-  readonly receipts: ReceiptRow[];
-  readonly subtrees: SubtreeRow[];
-  readonly sheds: { readonly first: number; readonly end: number; readonly by: number }[];
-  /** Ascending by index. */
-  readonly entries: Found[];
+  /** By k. */
+  readonly epochs: Places;
+  /** By k. */
+  readonly seals: Places;
+  /** By size. */
+  readonly receipts: Places;
+  /** By position, of whatever level. */
+  readonly subtrees: Places;
+  /** By the first id. */
+  readonly sheds: Places;
+  /** By index. */
+  readonly entries: Places;
 }
 
 /** Everything that looks like a row of ours in a store that SQLite no longer reads, or not all of it. */
@@ -34,10 +44,16 @@ export class Salvage {
   readonly #file: PageFile;
   readonly #logs = new Map<number, Remains>();
 
-  constructor(path: string) {
+  /** `onStep` is told now and then that it goes on. */
+  constructor(path: string, onStep: () => void = () => undefined) {
     this.#file = new PageFile(path);
-    for (const row of this.#file.rows()) this.#take(row);
-    for (const { entries } of this.#logs.values()) entries.sort((a, b) => a.index - b.index);
+    let told = 0;
+    for (const row of this.#file.rows()) {
+      this.#take(row);
+      if (row.page < told + PAGES_A_STEP) continue;
+      told = row.page;
+      onStep();
+    }
   }
 
   close(): void {
@@ -49,43 +65,79 @@ export class Salvage {
     return [...this.#logs.values()].sort((a, b) => a.number - b.number);
   }
 
-  entry({ index, page, cell }: Found): EntryRow | undefined {
-    const [, stem, payload, payloadHash, leaf] = this.#file.row(page, cell)?.values ?? [];
-    if (!isBlob(stem) || !isBlob(leaf) || !isBlobOrNull(payload) || !isBlobOrNull(payloadHash)) return undefined;
-    return { index, stem, payload, payloadHash, leaf };
+  entry(place: Place): EntryRow | undefined {
+    return this.#read(place, entryOf);
   }
 
-  /** Tables are told apart by their columns: no two have the same. */
-  #take({ page, cell, id, values }: RawRow): void {
-    const [a, b, c, d, e, f, g] = values;
-    if (id === undefined) this.#takeIndexed(values);
-    else if (values.length === 7) {
-      if (id >= MAX_LOGS || !isText(b) || !isText(c) || !isBlob(d) || !isBlobOrNull(e)) return;
-      if (!isTextOrNull(f) || !(g === null || isCount(g)) || (f === null) !== (g === null)) return;
-      this.#log(id).row = { number: id, origin: b, vkey: c, enrolment: d, admission: e, closed: f, undelivered: g };
-    } else if (a !== null) return;
-    else if (values.length === 5 && isBlob(b) && isBlob(e, 32)) {
-      this.#of(id)?.entries.push({ index: id % LOG_STRIDE, page, cell });
-    } else if (values.length === 4 && isCount(b) && isBlobOrNull(c) && isBlobOrNull(d) && (c === null) !== (d === null)) {
-      const k = id % LOG_STRIDE;
-      this.#of(id)?.epochs.set(k, { k, start: b, saltKey: c, salts: d });
-    } else if (values.length === 3 && isCount(b) && isCount(c)) {
-      this.#of(id)?.sheds.push({ first: id, end: b, by: c });
-    } else if (isCount(b) && isBlob(c, 32) && isBlob(d, 32) && isBlob(e, 32) && isBlob(f, 64)) {
-      const k = id % LOG_STRIDE;
-      this.#of(id)?.seals.set(k, { k, size: b, root: c, publicKey: d, nextPublicKey: e, signature: f });
+  /** Epoch `k`, as it was found last. */
+  epoch({ epochs }: Remains, k: number): EpochRow | undefined {
+    return this.#last(epochs, k, epochOf);
+  }
+
+  /** Seal `k`, as it was found last. */
+  seal({ seals }: Remains, k: number): Omit<Seal, 'logId'> | undefined {
+    return this.#last(seals, k, sealOf);
+  }
+
+  /** Those of one size, or all, ascending by size. */
+  receipts({ receipts }: Remains, size?: number): Generator<ReceiptRow> {
+    return this.#all(receipts, receiptOf, size);
+  }
+
+  /** Those of one position, or all, ascending by position; of whatever level. */
+  subtrees({ subtrees }: Remains, position?: number): Generator<SubtreeRow> {
+    return this.#all(subtrees, subtreeOf, position);
+  }
+
+  sheds({ sheds }: Remains): Generator<ShedRow> {
+    return this.#all(sheds, shedOf);
+  }
+
+  *#all<T>(places: Places, parse: Parse<T>, only?: number): Generator<T> {
+    for (const { number, places: found } of places.from(only)) {
+      if (only !== undefined && number !== only) return;
+      for (const place of found) {
+        const row = this.#read(place, parse);
+        if (row !== undefined) yield row;
+      }
     }
   }
 
-  /** Rows without a rowid: subtrees and receipts, of which only receipts are longer than a hash. */
-  #takeIndexed([log, b, c, d]: readonly RawValue[]): void {
-    if (!isCount(log) || log >= MAX_LOGS || !isCount(b) || !isCount(c) || !isBlob(d)) return;
-    if (d.length === 32) this.#log(log).subtrees.push({ level: b, position: c, hash: d });
-    else this.#log(log).receipts.push({ size: b, time: c, note: d });
+  #last<T>(places: Places, number: number, parse: Parse<T>): T | undefined {
+    return places
+      .at(number)
+      .map((place) => this.#read(place, parse))
+      .findLast((row) => row !== undefined);
   }
 
-  #of(id: number): Remains | undefined {
-    return id < MAX_LOGS * LOG_STRIDE ? this.#log(Math.floor(id / LOG_STRIDE)) : undefined;
+  #read<T>({ page, cell }: Place, parse: Parse<T>): T | undefined {
+    const row = this.#file.row(page, cell);
+    return row === undefined ? undefined : parse(row);
+  }
+
+  #take(row: RawRow): void {
+    const log = logOf(row);
+    if (log !== undefined) this.#log(log.number).row = log;
+    const { id = 0 } = row;
+    const [number, index] = [Math.floor(id / LOG_STRIDE), id % LOG_STRIDE];
+    if (entryOf(row) !== undefined) this.#of(number)?.entries.add(index, row);
+    else if (epochOf(row) !== undefined) this.#of(number)?.epochs.add(index, row);
+    else if (sealOf(row) !== undefined) this.#of(number)?.seals.add(index, row);
+    else if (shedOf(row) !== undefined) this.#of(number)?.sheds.add(id, row);
+    else this.#takeIndexed(row);
+  }
+
+  #takeIndexed(row: RawRow): void {
+    const log = logNumberOf(row);
+    if (log === undefined) return;
+    const receipt = receiptOf(row);
+    const subtree = subtreeOf(row);
+    if (receipt !== undefined) this.#log(log).receipts.add(receipt.size, row);
+    else if (subtree !== undefined) this.#log(log).subtrees.add(subtree.position, row);
+  }
+
+  #of(number: number): Remains | undefined {
+    return number < MAX_LOGS ? this.#log(number) : undefined;
   }
 
   #log(number: number): Remains {
@@ -94,34 +146,14 @@ export class Salvage {
     const made: Remains = {
       number,
       row: undefined,
-      epochs: new Map(),
-      seals: new Map(),
-      receipts: [],
-      subtrees: [],
-      sheds: [],
-      entries: [],
+      epochs: new Places(),
+      seals: new Places(),
+      receipts: new Places(),
+      subtrees: new Places(),
+      sheds: new Places(),
+      entries: new Places(),
     };
     this.#logs.set(number, made);
     return made;
   }
-}
-
-function isCount(value: RawValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isText(value: RawValue | undefined): value is string {
-  return typeof value === 'string';
-}
-
-function isTextOrNull(value: RawValue | undefined): value is string | null {
-  return value === null || typeof value === 'string';
-}
-
-function isBlob(value: RawValue | undefined, length?: number): value is Uint8Array {
-  return value instanceof Uint8Array && (length === undefined || value.length === length);
-}
-
-function isBlobOrNull(value: RawValue | undefined): value is Uint8Array | null {
-  return value === null || value instanceof Uint8Array;
 }

@@ -4,7 +4,7 @@ import type { StoreKind } from '../program/sqlite.ts';
 /** `PRAGMA application_id`: "taly". */
 export const APPLICATION_ID = 0x74616c79;
 /** `PRAGMA user_version`: raised by one with every change of the tables. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** Entries, seals and epochs of all generations share a table each: a row's id is `log number * 2^40 + index`. */
 export const LOG_STRIDE = 2 ** 40;
 /** Generations one store can hold, so that ids stay below 2^53. */
@@ -14,6 +14,8 @@ export const MAX_LOGS = 2 ** 13;
  * The agent's tables. All are written once: the triggers hold in SQL what the code promises, so that not even a bug of ours
  * loses or changes an entry. What they allow: an entry whose range a `shed` row records may lose its payload (its hash takes the
  * place), an epoch its salt-key (the remaining salts take its place), and entries that a receipt covers may be pruned.
+ *
+ * - `receipt_time`: the newest receipt is asked for every few seconds, and of a log of years there are a million
  */
 export const SCHEMA = `
 CREATE TABLE log (
@@ -69,6 +71,7 @@ CREATE TABLE receipt (
   note BLOB NOT NULL,
   PRIMARY KEY (log, size, time)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX receipt_time ON receipt (log, time, size);
 
 CREATE TABLE shed (
   first_id INTEGER PRIMARY KEY,

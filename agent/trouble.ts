@@ -24,6 +24,7 @@ export type Code =
   | 'log-closed'
   | 'fork'
   | 'store-set-aside'
+  | 'store-suspect'
   | 'key-lost'
   | 'full'
   | 'nearly-full'
@@ -58,6 +59,8 @@ export interface Known {
   readonly keyFaults: readonly string[];
   /** Names of files in the data folder that were the store once. */
   readonly setAside: readonly string[];
+  /** What was met that made the store suspect; null where it is not. */
+  readonly suspicion: string | null;
   /** Entries that an older receipt covers, where the newest one covers fewer. */
   readonly onceReceipted: number | null;
 }

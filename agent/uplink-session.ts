@@ -63,7 +63,7 @@ export class UplinkSession {
     });
   }
 
-  /** Rejects where a log had to be closed and could not be continued. */
+  /** Rejects where a log had to be closed and could not be continued, and where the store is damaged. */
   async run(): Promise<LinkEnd & { readonly wasUseful: boolean }> {
     const { signal } = this.#options;
     const stop = (): void => {
@@ -77,7 +77,8 @@ export class UplinkSession {
     const end = await this.#link.ended();
     clearInterval(timer);
     signal.removeEventListener('abort', stop);
-    if (this.#failure !== undefined) throw this.#failure;
+    const failure = this.#failure ?? this.#options.writer.damageIn(end.error);
+    if (failure !== undefined) throw failure;
     return { ...end, wasUseful: this.#wasUseful };
   }
 
@@ -202,6 +203,7 @@ export class UplinkSession {
   /** Asks again for these logs; or ends the connection, and in the end the uplink. */
   #isOutOfPatience(stalled: readonly Delivery[], now: number): boolean {
     for (const log of stalled) {
+      log.checkSent();
       if (log.isGreeted) this.#tell('segments were published, and no receipt came');
       else if (!log.isRefused) this.#tell('the collector does not answer');
       log.rewind(now);

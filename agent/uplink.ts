@@ -9,7 +9,7 @@ const BACKOFF = { firstMs: 1000, maxMs: 120_000 };
  * Delivers until the signal: connects, says hello, waits for the collector's answer, publishes what it does not hold, and takes its
  * receipts. The store is the queue: nothing is handed on while there is no connection. The broker is trusted with nothing. FORMAT.md
  * §11. Resolves to `stalled` where for `giveUpMs` a broker was there and no receipt came. Rejects only where a log had to be closed
- * and could not be continued.
+ * and could not be continued, and where the store is damaged.
  */
 export async function uplink(options: UplinkOptions): Promise<'stopped' | 'stalled'> {
   const { logger, random, connection } = options;

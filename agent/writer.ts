@@ -3,32 +3,23 @@ import { mkdirSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
-import type { Suite } from '../tlog/suite.ts';
-import { checkStore } from './check-store.ts';
-import type { Reading } from './clock.ts';
 import { moveEntries } from './continue.ts';
-import { damagedStore } from './damage.ts';
+import { damagedStore, damageIn } from './damage.ts';
 import { event, type Events } from './events.ts';
-import { beginGeneration, openIdentity, openSealer, sealState, type DeviceName, type Paths } from './generation.ts';
-import { Log, type Appended, type Message, type SealLimits } from './log.ts';
-import { damageOf, finishRecovery, isRecovering, recoverStore, type Recovery } from './recover.ts';
+import { beginGeneration, openIdentity, openSealer, sealState } from './generation.ts';
+import { Log, type Appended, type Message } from './log.ts';
+import { isRecovering } from './recover.ts';
 import type { LogRow } from './row.ts';
 import { STORE } from './schema.ts';
 import type { Random, Sealer } from './seal.ts';
+import { openSoundStore, type SoundStoreOptions } from './sound-store.ts';
 import { Store, type Place } from './store.ts';
 import { StoreLock } from './store-lock.ts';
+import { suspectStore } from './suspect.ts';
 
-export interface WriterOptions {
-  readonly suite: Suite;
-  readonly paths: Paths;
-  readonly name: DeviceName;
-  readonly limits: SealLimits;
-  /** The clock, for entries that the agent makes itself. */
-  readonly read: () => Reading;
+export interface WriterOptions extends Omit<SoundStoreOptions, 'random'> {
   /** Told when a log is closed and another one continues it. */
   readonly onContinued: (closed: LogRow, by: LogRow) => void;
-  /** Told when a damaged store was moved aside. */
-  readonly onRecovered?: (recovery: Recovery) => void;
 }
 
 const random: Random = () => new Uint8Array(randomBytes(32));
@@ -54,6 +45,11 @@ export class Writer {
     mkdirSync(paths.folder, { recursive: true, mode: 0o750 });
     const lock = new StoreLock(paths.lock);
     try {
+      if (isRecovering(paths)) {
+        throw new Failure(EXIT.error, `${paths.store}: expected no store yet, got one whose recovery was cut off`, {
+          hint: 'start the agent, which goes on with that',
+        });
+      }
       Store.create(paths.store);
       const store = Store.open(paths.store);
       try {
@@ -72,45 +68,17 @@ export class Writer {
 
   /**
    * Takes the lock and opens the log that grows. Where its keys are gone the log is closed and a new generation continues it:
-   * capture goes on whatever happened to the old one. A store that is damaged is moved aside, and what can be read of it recovered.
+   * capture goes on whatever happened to the old one. A store that is damaged is moved aside, and what can be read of it recovered;
+   * one that is suspect is looked through first.
    */
   static open(options: WriterOptions): Writer {
-    const { paths } = options;
-    const lock = new StoreLock(paths.lock);
+    const lock = new StoreLock(options.paths.lock);
     try {
-      if (isRecovering(paths)) Writer.#recover(options, 'its recovery was cut off');
-      finishRecovery(paths);
-      try {
-        return Writer.#openHeld(options, lock);
-      } catch (error) {
-        const damage = damageOf(error, paths);
-        if (damage === undefined) throw error;
-        Writer.#recover(options, damage);
-        return Writer.#openHeld(options, lock);
-      }
+      return openSoundStore({ ...options, random }, (store) => new Writer(options, lock, store));
     } catch (error) {
       lock.release();
       throw error;
     }
-  }
-
-  static #openHeld(options: WriterOptions, lock: StoreLock): Writer {
-    const { suite, paths } = options;
-    const store = Store.open(paths.store);
-    try {
-      return attempt(STORE.program, paths.store, () => {
-        checkStore(suite, store.rows, paths.store);
-        return new Writer(options, lock, store);
-      });
-    } catch (error) {
-      store.close();
-      throw error;
-    }
-  }
-
-  static #recover({ suite, paths, name, limits, read, onRecovered }: WriterOptions, damage: string): void {
-    const recovery = recoverStore({ suite, paths, name, limits, read, random, damage });
-    onRecovered?.(recovery);
   }
 
   get row(): LogRow {
@@ -146,6 +114,20 @@ export class Writer {
   tell<Topic extends keyof Events>(topic: Topic, payload: Events[Topic]): Place {
     const { first } = this.log.append([event(this.#options.read(), topic, payload)]);
     return { log: this.#current.row.number, index: first };
+  }
+
+  /** Where an error says that the store is damaged, the `Failure` for it. */
+  damageIn(error: unknown): Failure | undefined {
+    return damageIn(this.#options.paths.store, error);
+  }
+
+  /**
+   * What to end with after `error` ended the work with this writer. Where it says that the store is damaged, the store is marked: the
+   * next start looks through all of it.
+   */
+  endWith(error: unknown): unknown {
+    const damage = this.damageIn(error);
+    return damage === undefined ? error : suspectStore(this.#options.paths, damage);
   }
 
   close(): void {

@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 
 const DAY_MS = 86_400_000;
+/** For systemd-notify itself, where nothing else goes on meanwhile. */
+const CALL_TIMEOUT_MS = 5000;
 
 /** Tells systemd how a service is, sd_notify(3). */
 export interface Notifier {
@@ -12,11 +14,20 @@ export interface Notifier {
   readonly aliveMs: number;
 }
 
+/** {@link Notifier}, for a start that may take long too. */
+export interface StartNotifier extends Notifier {
+  /** Before {@link Notifier.ready}: the start takes longer, and within so many seconds more is heard of it. Returns once it is told. */
+  extend(seconds: number): void;
+}
+
 /**
  * By systemd-notify(1), which needs `NotifyAccess=all` and 10 ms a call: a socket of this kind can't be opened from Node. Does
  * nothing where systemd did not ask to be told (`NOTIFY_SOCKET`). `onError` hears of a call that failed.
  */
-export function createNotifier(env: Readonly<Record<string, string | undefined>>, onError: (error: Error) => void): Notifier {
+export function createNotifier(
+  env: Readonly<Record<string, string | undefined>>,
+  onError: (error: Error) => void,
+): StartNotifier {
   const asked = env['NOTIFY_SOCKET'] !== undefined;
   const microseconds = Number(env['WATCHDOG_USEC'] ?? '');
   const isWatched = asked && microseconds > 0;
@@ -27,6 +38,16 @@ export function createNotifier(env: Readonly<Record<string, string | undefined>>
     });
   };
   return {
+    extend: (seconds) => {
+      if (!asked) return;
+      // What takes long is synchronous: a call that is only begun would end after it.
+      const word = `EXTEND_TIMEOUT_USEC=${Math.round(seconds * 1e6)}`;
+      try {
+        execFileSync('systemd-notify', [word], { stdio: 'ignore', timeout: CALL_TIMEOUT_MS });
+      } catch (error) {
+        onError(error instanceof Error ? error : new Error(String(error)));
+      }
+    },
     ready: () => {
       tell('--ready');
     },

@@ -64,6 +64,7 @@ const FILES = [
   'agent/recover.ts',
   'agent/retention.ts',
   'agent/store-lock.ts',
+  'agent/suspect.ts',
   'agent/wear.ts',
   'agent/command-write.ts',
   'agent/writer.ts',

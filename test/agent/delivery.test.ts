@@ -495,3 +495,39 @@ describe('a closed log is still due', () => {
     expect(Delivery.isDue(store.rows, row)).toBe(true);
   });
 });
+
+describe('a store that is damaged', () => {
+  const cases: [name: string, sql: string, what: RegExp][] = [
+    ['a payload', "DROP TRIGGER entry_update; UPDATE entry SET payload = x'00' WHERE id = 5", /entry 5 that does not hash/],
+    ['a seal', 'DROP TRIGGER seal_update; UPDATE seal SET signature = zeroblob(64) WHERE id = 1', /seal 1: expected a signature/],
+  ];
+  test.each(cases)('%s: found where what was sent brings no receipt', (_, sql, what) => {
+    const { log, row, device } = road(3);
+    log.onState(state(row), 0);
+    expect(range(log)).toEqual([0, 12]);
+    log.checkSent();
+    device.sql(sql);
+    expect(() => {
+      log.checkSent();
+    }).toThrow(what);
+  });
+
+  test('in what was receipted, or is not sent yet: that can not be why', () => {
+    const r = road(3);
+    r.log.onReceipt(r.receipt(8, T), 'live', 0);
+    r.device.sql("DROP TRIGGER entry_update; UPDATE entry SET payload = x'00' WHERE id = 5");
+    r.log.checkSent();
+    expect(range(r.log)).toEqual([8, 12]);
+    r.seal();
+    r.device.sql("UPDATE entry SET payload = x'00' WHERE id = 13");
+    r.log.checkSent();
+  });
+
+  test('a root that no seal signed is not taken for another history of the collector', () => {
+    const r = road(3);
+    const receipt = r.receipt(8, T);
+    r.device.sql('DROP TRIGGER seal_update; UPDATE seal SET root = zeroblob(32) WHERE id = 1');
+    expect(() => r.log.onReceipt(receipt, 'live', 0)).toThrow(/seal 1: expected a signature by the key it names/);
+    expect(r.latest()).toBeUndefined();
+  });
+});

@@ -50,6 +50,7 @@ const WELL: Known = {
   agent: LIVE_WELL,
   keyFaults: [],
   setAside: [],
+  suspicion: null,
   onceReceipted: null,
 };
 const ANSWERED: Asked = {

@@ -177,6 +177,39 @@ test('what is withheld travels as its hash: payloads that were shed with neither
   travel(device);
 });
 
+describe('a damaged store is no segment that a collector would have to refuse', () => {
+  const cases: [name: string, sql: string, what: RegExp][] = [
+    [
+      'an entry is not there',
+      'DROP TRIGGER entry_delete; DELETE FROM entry WHERE id = 5',
+      /expected entry 5 of log 0, which seal 1/,
+    ],
+    [
+      'the last ones are not',
+      'DROP TRIGGER entry_delete; DELETE FROM entry WHERE id > 5',
+      /expected entry 6 of log 0, which seal 1/,
+    ],
+    [
+      'a payload is gone, and its hash',
+      'PRAGMA ignore_check_constraints = ON; DROP TRIGGER entry_update; UPDATE entry SET payload = NULL WHERE id = 5',
+      /expected entry 5 with its payload or the hash of it/,
+    ],
+    [
+      'the root that is to be signed',
+      'DROP TRIGGER seal_update; UPDATE seal SET root = zeroblob(32) WHERE id = 1',
+      /seal 1: expected a signature by the key it names/,
+    ],
+  ];
+  test.each(cases)('%s', (_, sql, what) => {
+    const device = newDevice();
+    device.with((writer) => writer.append(messages(8)), { entries: 4, bytes: EPOCH_BYTES });
+    device.sql(sql);
+    device.read((rows) => {
+      expect(() => packAll(device, rows, newest(device))).toThrow(what);
+    });
+  });
+});
+
 test('an epoch alone in its segment is never too large, compressed or not', () => {
   const device = newDevice();
   device.with((writer) => {

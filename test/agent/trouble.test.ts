@@ -46,6 +46,7 @@ const WELL: Known = {
   agent: LIVE,
   keyFaults: [],
   setAside: [],
+  suspicion: null,
   onceReceipted: null,
 };
 
@@ -177,6 +178,20 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     'messages-refused',
     'FAIL',
     /2 messages were refused.*its topic has a NUL/,
+  ],
+  [
+    'a store that may be damaged, while the agent runs',
+    { suspicion: 'store: expected entry 7' },
+    'store-suspect',
+    'WARN',
+    /may be damaged: store: expected entry 7; the next start looks through all of it.*restart the agent when that suits/,
+  ],
+  [
+    'a store that may be damaged, whose agent is looking through it',
+    { suspicion: 'store: expected entry 7', agent: 'not running', needsAgent: false },
+    'store-suspect',
+    'FAIL',
+    /nothing is recorded meanwhile; start the agent, or let it finish/,
   ],
   ['a store that was set aside', { setAside: ['damaged-1'] }, 'store-set-aside', 'WARN', /as damaged-1.*tallystick-agent repair/],
   [

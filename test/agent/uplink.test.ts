@@ -414,3 +414,11 @@ test('a connection that ends DISCONNECTs, so that the last will is not told', as
     expect(peer.received.at(-1)?.first).toBe(DISCONNECT);
   }, WAIT);
 });
+
+test('where the store is damaged it ends, as another connection would not help', async () => {
+  const { device, writer } = sealed(1);
+  device.sql('DROP TABLE receipt');
+  const broker = await startScriptedBroker({ puback: true });
+  const { done } = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`);
+  await expect(done).rejects.toThrow(/got other tables than it was made with \(no such table: receipt\)/);
+});

@@ -92,6 +92,9 @@ test('a recovery that was cut off is named', async () => {
   const { code, out } = await repaired(found);
   expect(code).toBe(EXIT.trouble);
   expect(out).toMatch(/the recovery of a damaged one was cut off; start the agent/);
+  const status = await found.agent(['status']);
+  expect(status.code).toBe(EXIT.tryLater);
+  expect(status.err).toMatch(/got one that was damaged and is being recovered; wait until the agent has done so/);
 });
 
 test('a store that is missing is no damaged one', async () => {

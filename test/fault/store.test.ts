@@ -63,7 +63,9 @@ describe('a store', () => {
       'of a newer format',
       ({ device }) => device.sql(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`),
       1,
-      /log\.db: expected a store of format 1, got format 2; it was written by another version/,
+      new RegExp(
+        `log\\.db: expected a store of format ${SCHEMA_VERSION}, got format ${SCHEMA_VERSION + 1}; it was written by another version`,
+      ),
     ],
     [
       'of another program',

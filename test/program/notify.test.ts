@@ -37,6 +37,30 @@ test('tells systemd what it asked to be told', async () => {
   expect(errors).toEqual([]);
 });
 
+test('a start that takes longer is told before the call returns, as nothing else goes on meanwhile', () => {
+  const heard = listen(0);
+  const errors: Error[] = [];
+  const notifier = createNotifier(WATCHED, (error) => errors.push(error));
+  notifier.extend(120);
+  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000\n');
+  notifier.extend(0.5);
+  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000\nEXTEND_TIMEOUT_USEC=500000\n');
+  expect(errors).toEqual([]);
+});
+
+test('where nobody asked, a start that takes longer is not told', () => {
+  const heard = listen(0);
+  createNotifier({}, () => undefined).extend(120);
+  expect(heard()).toBe('');
+});
+
+test('a start that takes longer and can not be told goes on', () => {
+  listen(1);
+  const errors: Error[] = [];
+  createNotifier(WATCHED, (error) => errors.push(error)).extend(120);
+  expect(errors).toHaveLength(1);
+});
+
 test('a call that fails is told', async () => {
   listen(1);
   const errors: Error[] = [];
