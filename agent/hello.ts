@@ -9,8 +9,9 @@ import type { ProbeOptions } from './probe.ts';
 import type { LogRow } from './row.ts';
 
 /**
- * The hello of FORMAT.md §11 as a probe: what the agent says itself at each connection. An answer that the configured keys did not
- * sign throws `signature`.
+ * The hello of FORMAT.md §11 as a probe: what the agent says itself at each connection. A state note is not all of the answer where
+ * something is held: a receipt follows, which only the collector's key can sign. What the configured keys did not sign throws
+ * `signature`.
  */
 export function helloOf(suite: Suite, { uplink }: AgentConfig, row: LogRow): Pick<Required<ProbeOptions>, 'filters' | 'hello'> {
   const topics = `tallystick/v1/${parseOrigin(row.origin).device}`;
@@ -30,8 +31,8 @@ export function helloOf(suite: Suite, { uplink }: AgentConfig, row: LogRow): Pic
           return true;
         }
         if (first !== STATE_FIRST_LINE || second !== row.origin) return false;
-        verifyState(suite, payload, fleet);
-        return true;
+        const { standing, size } = verifyState(suite, payload, fleet);
+        return standing !== 'admitted' || size === 0;
       },
     },
   };

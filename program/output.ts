@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, openSync, type WriteStream } from 'node:fs';
 import { printResult, type Terminal } from './command.ts';
 import { createFileDurably } from './durable-file.ts';
+import { EXIT, Failure } from './failure.ts';
 import { startProgress } from './progress.ts';
 
 /** Whoever is to check them may read them. */
@@ -40,7 +41,7 @@ export async function writeExport<Log extends { readonly origin: string }>(
   command: Command,
   { logs, recordsOf, file, nowMs }: Exported<Log>,
 ): Promise<void> {
-  const output = file === undefined ? terminal.stdout : createWriteStream(file, { flags: 'wx', mode: FILE_MODE });
+  const output = file === undefined ? terminal.stdout : openNew(file);
   const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
   let bytes = 0;
   for (const log of logs) {
@@ -58,4 +59,15 @@ export async function writeExport<Log extends { readonly origin: string }>(
     json: { file, bytes, logs: logs.map(({ origin }) => origin) },
     text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
   });
+}
+
+/** Opened at once, so that what keeps it from being made is told before anything is read. */
+function openNew(path: string): WriteStream {
+  try {
+    return createWriteStream(path, { fd: openSync(path, 'wx', FILE_MODE) });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    const got = error.code === 'EEXIST' ? 'one that is there, which was left as it is' : String(error.code);
+    throw new Failure(EXIT.error, `${path}: expected a new file that can be made, got ${got}`, { cause: error });
+  }
 }

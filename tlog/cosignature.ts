@@ -2,7 +2,7 @@ import { concat, encodeUtf8, u64be } from './bytes.ts';
 import { parseCheckpointText } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { assert, TlogError } from './error.ts';
-import { addSignature, findSignature, formatSignature, parseNote } from './note.ts';
+import { addSignature, findSignature, nameWithHash, othersOfName, formatSignature, parseNote } from './note.ts';
 import type { Note } from './note.ts';
 import type { Suite } from './suite.ts';
 import { COSIGNATURE, signerKey } from './vkey.ts';
@@ -54,7 +54,7 @@ export function verifyCosignature(suite: Suite, note: Note, key: CosignerKey): C
   const checkpoint = parseCheckpointText(note.text);
   const found = findSignature(note, key);
   if (found === undefined) {
-    throw new TlogError('signature', `note: expected a cosignature by ${key.name}, got none`);
+    throw new TlogError('signature', `note: expected a cosignature by ${nameWithHash(key)}, got ${othersOfName(note, key)}`);
   }
   const { time, signature } = decodeTimestampedSignature(found.signature);
   if (!suite.verify(signature, cosignedMessage(note.text, time), key.publicKey)) {

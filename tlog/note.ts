@@ -1,4 +1,4 @@
-import { concat, decodeBase64, decodeUtf8, encodeBase64, encodeUtf8, equal } from './bytes.ts';
+import { concat, decodeBase64, decodeUtf8, encodeBase64, encodeHex, encodeUtf8, equal } from './bytes.ts';
 import { TlogError } from './error.ts';
 import type { Suite } from './suite.ts';
 import { checkKeyName, ED25519, signerKey } from './vkey.ts';
@@ -121,12 +121,23 @@ export function findSignature(note: Note, key: VerifierKey): Signature | undefin
   return first;
 }
 
+/** What tells keys of one name apart: a vkey without its key. */
+export function nameWithHash({ name, keyHash }: Pick<Signature, 'name' | 'keyHash'>): string {
+  return `${name}+${encodeHex(keyHash)}`;
+}
+
+/** In a note that no line of is by `key`: those that only have its name, as a wrong key in a configuration makes them look. */
+export function othersOfName({ signatures }: Note, key: VerifierKey): string {
+  const others = signatures.filter(({ name }) => name === key.name).map(nameWithHash);
+  return others.length === 0 ? 'none' : `one by another key of that name, ${others.join(', ').slice(0, 200)}`;
+}
+
 /** Throws `signature` unless the lines are one of each of these keys, in this order, and no other. */
 export function checkSigners(note: Note, keys: readonly VerifierKey[]): void {
   const { signatures } = note;
   if (signatures.length !== keys.length || !keys.every((key, i) => signatures[i] !== undefined && isBy(signatures[i], key))) {
-    const expected = keys.map((key) => key.name).join(', ');
-    const got = signatures.map((signature) => signature.name).join(', ');
+    const expected = keys.map(nameWithHash).join(', ');
+    const got = signatures.map(nameWithHash).join(', ');
     throw new TlogError('signature', `note: expected signature lines by exactly ${expected}, got ${got.slice(0, 200)}`);
   }
 }
@@ -135,7 +146,7 @@ export function checkSigners(note: Note, keys: readonly VerifierKey[]): void {
 export function verifyNote(suite: Suite, note: Note, key: NoteKey): void {
   const found = findSignature(note, key);
   if (found === undefined) {
-    throw new TlogError('signature', `note: expected a signature by ${key.name}, got none`);
+    throw new TlogError('signature', `note: expected a signature by ${nameWithHash(key)}, got ${othersOfName(note, key)}`);
   }
   if (!suite.verify(found.signature, encodeUtf8(note.text), key.publicKey)) {
     throw new TlogError('signature', `note: expected a valid signature by ${key.name}, got one that does not verify`);

@@ -70,6 +70,16 @@ test('a gateway that waits for admission says so; admitted, everything passes; w
   ])
     expect(doctor).toContain(`PASS  ${line}`);
 
+  // Keys of other collectors, by the same names, as a typing error or a second site has them.
+  const other = newCollector().keys;
+  for (const key of ['uplink.collector_key', 'uplink.fleet_key'] as const) {
+    const wrong = expect.objectContaining({
+      status: 6,
+      stdout: expect.stringMatching(/FAIL {2}collector: .*(one by another key of that name|signature lines)/) as string,
+    }) as Error;
+    expect(() => agent.run(...set, '--set', `${key}=${other[key] ?? ''}`, 'doctor')).toThrow(wrong);
+  }
+
   await collector.kill();
   const cut = await until(({ live }) => live?.uplink.isUp === false);
   expect(cut.troubles.map(({ code }) => code)).toContain('uplink-not-connected');
