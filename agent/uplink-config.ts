@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readCredentials, readFile } from '../program/credentials.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { deflate, native } from '../program/native.ts';
@@ -6,6 +7,7 @@ import { TlogError } from '../tlog/error.ts';
 import { COSIGNATURE, ED25519, parseVkey } from '../tlog/vkey.ts';
 import type { AgentConfig } from './config.ts';
 import { openIdentity, pathsIn } from './generation.ts';
+import type { LogRow } from './row.ts';
 import type { UplinkOptions } from './uplink-options.ts';
 import type { Writer } from './writer.ts';
 
@@ -29,7 +31,7 @@ export function uplinkOptions(
       deflate,
       fleet: parseVkey(native, uplink.fleet_key, ED25519),
       collector: parseVkey(native, uplink.collector_key, COSIGNATURE),
-      token: uplink.token_file === '' ? undefined : readToken(uplink.token_file),
+      token: uplink.token_file === '' ? undefined : tokenOf(writer.row, uplink.token_file),
     },
     broker: { url: uplink.url, ...readCredentials('uplink', uplink) },
     keepAliveSeconds: uplink.keep_alive_s,
@@ -37,6 +39,11 @@ export function uplinkOptions(
     giveUpMs: uplink.give_up_s === 0 ? Infinity : uplink.give_up_s * 1000,
     identityOf: (row) => openIdentity(native, paths, row),
   };
+}
+
+/** It may be deleted once it was used: an admitted log starts without. */
+function tokenOf({ admission }: LogRow, path: string): Uint8Array | undefined {
+  return admission === null || existsSync(path) ? readToken(path) : undefined;
 }
 
 /** Base64 of 32 bytes, as `tallystick-collector token create` printed it. */

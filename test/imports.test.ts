@@ -58,6 +58,7 @@ const FILES = [
   'agent/permissions.ts',
   'agent/repair.ts',
   'agent/support.ts',
+  'agent/uplink-config.ts',
   'agent/keys.ts',
   'agent/listen.ts',
   'agent/rebuild.ts',

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import { newAgent } from '../support/agent-process.ts';
@@ -87,3 +87,28 @@ test('a gateway that waits for admission says so; admitted, everything passes; w
   expect(await agent.stop()).toBe(0);
   agent.verify();
 }, 120_000);
+
+test('a token may be deleted once it was used: the admitted log starts without it, another does not', async () => {
+  const collector = newCollector();
+  const port = await freePort();
+  await collector.start({ 'broker.enabled': 'true', 'broker.port': String(port) });
+  const [agent, other] = [newAgent(), newAgent('valve-1')];
+  const token = collector.token();
+  const settingsOf = (device: string): Record<string, string> => ({
+    ...collector.keys,
+    'uplink.url': `mqtt://127.0.0.1:${port}`,
+    'uplink.username': device,
+    'uplink.password_file': collector.password(device),
+    'uplink.token_file': token,
+    'seal.interval_s': '1',
+  });
+  await agent.start(settingsOf(agent.device));
+  await collector.holds(agent);
+  expect(await agent.stop()).toBe(0);
+  rmSync(token);
+  await agent.start(settingsOf(agent.device));
+  await collector.holds(agent);
+  await expect(other.start(settingsOf(other.device))).rejects.toThrow(
+    /got exit 78: .*uplink\.token_file: expected a readable file/,
+  );
+}, 60_000);
