@@ -43,7 +43,8 @@ export async function runService(_: object, command: Command, context: Context):
     version,
     hasUplink: values.uplink.url !== '',
     hasMqtt: values.mqtt.url !== '',
-    size: () => writer.log.size,
+    // Of the store: while nothing can be written the log can't be opened again, and this is asked all the same.
+    size: () => writer.store.rows.size(writer.row.number),
     writtenBytes,
     nowMs,
   });

@@ -49,7 +49,8 @@ function inRoom({ usage, limits }: Known): Trouble[] {
   const { quotaBytes, freeFloorBytes, whenFull } = limits;
   const isFull = room === 'full';
   const about = { level: 'FAIL', part: 'room', since: null } as const;
-  const result = whenFull === 'refuse' ? 'messages are refused (no PUBACK, HTTP 507)' : 'the oldest payloads are shed';
+  const refused = 'messages are refused (no PUBACK, HTTP 507)';
+  const result = whenFull === 'refuse' ? refused : `the oldest payloads are shed, and where none are left ${refused}`;
   const consequence = isFull ? result : `soon ${result.replace(/ are /, ' will be ')}`;
   if (roomOf({ ...usage, usedBytes: 0 }, limits) === room) {
     const what = `free space is ${isFull ? 'gone' : 'low'}: ${mib(freeBytes)} are left, ${mib(freeFloorBytes)} are to stay free; ${consequence}`;

@@ -108,9 +108,14 @@ export function openIdentity(suite: Suite, paths: Paths, log: LogRow): Signer | 
 /** Undefined where the key that must seal next is not in the file, or the file is gone: nobody can continue the log. */
 export function openSealer(suite: Suite, paths: Paths, log: LogRow, state: SealState, random: Random): Sealer | undefined {
   const file = KeyFile.open(paths.epochs(generationPart(log)), suite, state.logId);
-  const sealer = file === undefined ? undefined : Sealer.open(suite, file, state, random);
-  if (sealer === undefined) file?.close();
-  return sealer;
+  if (file === undefined) return undefined;
+  let sealer: Sealer | undefined;
+  try {
+    sealer = Sealer.open(suite, file, state, random);
+    return sealer;
+  } finally {
+    if (sealer === undefined) file.close();
+  }
 }
 
 export function generationPart({ origin }: LogRow): string {

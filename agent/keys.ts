@@ -127,7 +127,8 @@ export class KeyFile {
       return work();
     } catch (error) {
       if (!(error instanceof Error) || !('syscall' in error)) throw error;
-      throw new Failure(EXIT.error, `${this.#path}: expected a key file that can be ${done}, got ${error.message}`, {
+      const exit = 'code' in error && error.code === 'ENOSPC' ? EXIT.tryLater : EXIT.error;
+      throw new Failure(exit, `${this.#path}: expected a key file that can be ${done}, got ${error.message}`, {
         hint: 'nothing that was acknowledged is lost; see the kernel log, and whether there is room',
         cause: error,
       });

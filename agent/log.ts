@@ -6,7 +6,7 @@ import { payloadHash } from '../tlog/payload.ts';
 import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
-import type { Failure } from '../program/failure.ts';
+import { Failure } from '../program/failure.ts';
 import { damagedStore } from './damage.ts';
 import type { EpochRow } from './row.ts';
 import type { Random, Sealer, SealPoint } from './seal.ts';
@@ -64,6 +64,8 @@ export class Log {
   /** Seals that are due in the commit that is being made. */
   #due: SealPoint[] = [];
   #failed = false;
+  /** What kept the key file from being put right after a commit that was made. */
+  #unfinished: Failure | undefined;
 
   private constructor(number: number, parts: LogParts, tree: Tree, head: Uint8Array, epoch: Epoch) {
     this.number = number;
@@ -107,9 +109,9 @@ export class Log {
     return this.#tree.size;
   }
 
-  /** Whether a commit failed, so that it must be opened again. */
+  /** Whether a commit failed, or the keys after it, so that it must be opened again. */
   get hasFailed(): boolean {
-    return this.#failed;
+    return this.#failed || this.#unfinished !== undefined;
   }
 
   /** Entries that the newest seal does not cover. */
@@ -136,13 +138,20 @@ export class Log {
 
   #commit(work: () => void): void {
     assert(!this.#failed, 'a log whose commit failed is opened again before it goes on');
+    if (this.#unfinished !== undefined) throw this.#unfinished;
     this.#failed = true;
     this.#store.transaction(() => {
       work();
       for (const seal of this.#sealer.sign(this.#due)) this.#store.insertSeal(this.number, seal);
     });
-    this.#sealer.finish();
     this.#due = [];
+    try {
+      this.#sealer.finish();
+    } catch (error) {
+      // All of it is recorded, and who brought it is to hear that. The next commit waits until the log was opened again, with its keys.
+      if (!(error instanceof Failure)) throw error;
+      this.#unfinished = error;
+    }
     this.#failed = false;
   }
 

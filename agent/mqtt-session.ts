@@ -84,7 +84,7 @@ export class MqttSession {
     const stream = withoutPublishes(this.#socket, this.#inlet);
     // Before the client's own, which says nothing of an error that has no code.
     stream.on('error', (error) => {
-      this.#reason = error.message;
+      this.#explain(error.message);
     });
     this.#client = new MqttClient(() => stream, {
       protocolVersion: version,
@@ -102,11 +102,11 @@ export class MqttSession {
     });
     this.#end = new Promise((resolve) => this.#client.once('close', resolve));
     this.#client.on('error', (error) => {
-      this.#reason = error.message === '' ? String(error) : error.message;
+      this.#explain(error.message === '' ? String(error) : error.message);
       if ('code' in error && REFUSED_VERSION.some((code) => code === error.code)) this.#refusedVersion = true;
     });
     this.#client.on('disconnect', ({ reasonCode }) => {
-      this.#reason = `the broker ended the connection with reason ${reasonCode ?? 0}`;
+      this.#explain(`the broker ended the connection with reason ${reasonCode ?? 0}`);
     });
     this.#client.once('connect', (connack) => {
       this.#onConnect(connack);
@@ -165,6 +165,11 @@ export class MqttSession {
     }
     const lossy = source.filters.filter((_, i) => codes[i] === 0);
     if (lossy.length > 0) logger.warn({ source: source.name, filters: lossy }, 'mqtt: QoS 0 was granted: messages can be lost');
+  }
+
+  /** The newest word on why it ends; after our own goodbye nothing that comes of that. */
+  #explain(reason: string): void {
+    if (!this.#isLeaving) this.#reason = reason;
   }
 
   /** Says goodbye. What the broker still sends is read, or its half of the connection would not end, and not taken. */

@@ -24,6 +24,8 @@ export type Room = 'ample' | 'tight' | 'full';
 
 /** Entries of one transaction: it must not keep messages waiting. */
 const ENTRIES_A_STEP = 4096;
+/** The same for epochs whose payloads are erased: each may hold `EPOCH_MAX_BYTES`. */
+const EPOCHS_A_STEP = 32;
 /** Steps of one call. */
 const MAX_STEPS = 16;
 const TIGHT = 0.8;
@@ -49,26 +51,23 @@ export function usageOf(rows: Pick<Rows, 'bytes' | 'reusableBytes'>, free: numbe
 }
 
 export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLimits, 'quotaBytes' | 'freeFloorBytes'>): Room {
-  if (usedBytes > limits.quotaBytes || freeBytes < limits.freeFloorBytes) return 'full';
+  if (usedBytes > limits.quotaBytes || freeBytes <= limits.freeFloorBytes) return 'full';
   return usedBytes > TIGHT * limits.quotaBytes || freeBytes < LOW * limits.freeFloorBytes ? 'tight' : 'ample';
 }
 
 /**
- * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it; where
- * only entries are left that no collector holds, sheds their oldest payloads if that was chosen. Every entry, hash and seal stays.
- * `free`: bytes free on the file system. To be called every few seconds.
+ * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it, whatever
+ * the clock says; where entries that no collector holds fill all there is, sheds their oldest payloads if that was chosen. Every
+ * entry, hash and seal stays. `free`: bytes free on the file system. To be called every few seconds.
  */
 export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
   const { rows } = writer.store;
-  const isOver = (share: number): boolean => {
-    const { usedBytes, freeBytes } = usageOf(rows, free);
-    return usedBytes > share * limits.quotaBytes || freeBytes < limits.freeFloorBytes;
-  };
   for (let step = 0; step < MAX_STEPS; step++) {
-    const isPressed = isOver(TIGHT);
+    const usage = usageOf(rows, free);
+    const isPressed = usage.usedBytes > TIGHT * limits.quotaBytes || usage.freeBytes <= limits.freeFloorBytes;
     const worked =
-      pruneStep(suite, writer, isPressed ? nowSeconds : nowSeconds - limits.retentionSeconds) ||
-      (limits.whenFull === 'shed' && isPressed && shedStep(suite, writer));
+      pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds) ||
+      (limits.whenFull === 'shed' && roomOf(usage, limits) === 'full' && shedStep(suite, writer));
     if (!worked) break;
   }
   return roomOf(usageOf(rows, free), limits);
@@ -103,34 +102,51 @@ function keepEdge(suite: Suite, store: Store, log: number, end: number): void {
   }
 }
 
-/** Erases payloads and salts of the oldest sealed epoch that was not shed yet, after an entry that says so; the agent's own stay. */
+/** Erases payloads and salts of the oldest sealed epochs that were not shed yet, after an entry that says so; the agent's own stay. */
 function shedStep(suite: Suite, writer: Writer): boolean {
   const { store } = writer;
   for (const { number, origin } of store.rows.logs()) {
     const from = Math.max(store.rows.shedUntil(number), store.rows.firstHeld(number));
-    const epoch = store.rows.epochOf(number, from);
-    const end = store.rows.sealCovering(number, from + 1)?.size;
-    if (epoch === undefined || end === undefined) continue;
+    const epochs = sealedEpochs(store.rows, number, from);
+    const end = epochs.at(-1)?.end;
+    if (end === undefined) continue;
     const by = writer.tell('shed', { origin, first: from, end, reason: 'quota' });
     store.transaction(() => {
       store.insertShed(number, from, end, by);
-      shedEpoch(suite, store, number, epoch, end);
+      for (const epoch of epochs) shedEpoch(suite, store, number, epoch, epoch.end);
     });
     return true;
   }
   return false;
 }
 
+/** The epochs of one step, from the one that holds entry `from`; each ends at its seal. */
+function sealedEpochs(rows: Rows, log: number, from: number): (EpochRow & { readonly end: number })[] {
+  const epochs: (EpochRow & { readonly end: number })[] = [];
+  for (const { k, size } of rows.seals(log, rows.epochOf(log, from)?.k ?? 0, EPOCHS_A_STEP)) {
+    const epoch = rows.epoch(log, k);
+    if (epoch === undefined || epochs.length === EPOCHS_A_STEP || (epochs.length > 0 && size - from > ENTRIES_A_STEP)) break;
+    epochs.push({ ...epoch, end: size });
+  }
+  return epochs;
+}
+
+/** Where all of an epoch stays its salt-key does too: salts travel one by one only where one is withheld (FORMAT.md §6). */
 function shedEpoch(suite: Suite, store: Store, log: number, epoch: EpochRow, end: number): void {
   const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
   const salts = new Uint8Array((end - epoch.start) * SALT_BYTES);
+  let isShed = false;
   for (const { index, stem, payload } of [...store.rows.entries(log, epoch.start, end)]) {
     const place = index - epoch.start;
     const salt = saltAt(place);
-    if (payload === null || isKept(readHeader(new Reader(stem)))) salts.set(salt, place * SALT_BYTES);
-    else store.shedPayload(log, index, payloadHash(suite, payload, salt));
+    if (payload === null || isKept(readHeader(new Reader(stem)))) {
+      salts.set(salt, place * SALT_BYTES);
+      continue;
+    }
+    store.shedPayload(log, index, payloadHash(suite, payload, salt));
+    isShed = true;
   }
-  if (epoch.saltKey !== null) store.replaceSalts(log, epoch.k, salts);
+  if (isShed && epoch.saltKey !== null) store.replaceSalts(log, epoch.k, salts);
 }
 
 /** The agent's own entries stay, and so do commitments: they are small, and nobody else has them. */

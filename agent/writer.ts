@@ -176,9 +176,14 @@ export class Writer {
       this.#close(row, reason, identity === undefined ? receipted : Math.max(receipted, state.size));
       return this.#open();
     }
-    const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
-    moveEntries(suite, rows, log, read);
-    return { row, log, sealer };
+    try {
+      const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
+      moveEntries(suite, rows, log, read);
+      return { row, log, sealer };
+    } catch (error) {
+      sealer.close();
+      throw error;
+    }
   }
 
   /** Ends a log and begins the next generation, in one transaction. */

@@ -3,6 +3,7 @@ import type { Notifier } from '../program/notify.ts';
 import type { Broker } from './broker.ts';
 import type { Collector } from './collector.ts';
 import type { Inbox } from './inbox.ts';
+import { QuietLog } from './quiet-log.ts';
 
 const TICK_MS = 1000;
 /** Two of them may lie apart by as much, however short systemd's patience is. */
@@ -26,6 +27,7 @@ export interface RunOptions {
  */
 export async function run({ collector, broker, inboxes, notifier, logger, nowSeconds, nowMs }: RunOptions): Promise<void> {
   let workedAtMs = nowMs();
+  const quiet = new QuietLog(logger, nowMs);
   const tick = (): void => {
     try {
       const due = collector.tick(nowSeconds());
@@ -33,7 +35,8 @@ export async function run({ collector, broker, inboxes, notifier, logger, nowSec
       inboxes[0]?.tell(due.notices);
       workedAtMs = nowMs();
     } catch (error) {
-      logger.error({ err: error }, 'collector: what was due could not be done, trying again');
+      const reason = error instanceof Error ? error.message : String(error);
+      quiet.write('error', reason, { err: error }, 'collector: what was due could not be done, trying again');
     }
   };
   const timer = setInterval(tick, TICK_MS);

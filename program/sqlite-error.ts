@@ -4,6 +4,8 @@ import { EXIT, Failure, type ExitCode } from './failure.ts';
 /** What the errors of SQLite and the system mean for people, by the beginning of their codes. `%` stands for the program's name. */
 const MEANINGS: readonly [code: string, got: string, hint: string, exit: ExitCode][] = [
   ['SQLITE_FULL', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
+  // The index of the WAL can't grow, most likely for want of space (sqlite.org/rescode.html).
+  ['SQLITE_IOERR_SHMSIZE', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
   ['SQLITE_READONLY', 'a file or folder that is read-only', 'run as the user that the service runs as (tallystick)', EXIT.error],
   ['SQLITE_CANTOPEN', 'no file there that can be opened', 'run % init, or check store.directory and permissions', EXIT.error],
   ['SQLITE_PERM', 'a file without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],

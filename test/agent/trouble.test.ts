@@ -125,7 +125,7 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     { usage: { usedBytes: 1001 * MIB, freeBytes: 10_000 * MIB }, limits: { ...WELL.limits, whenFull: 'shed' } },
     'full',
     'FAIL',
-    /the oldest payloads are shed/,
+    /the oldest payloads are shed, and where none are left messages are refused \(no PUBACK, HTTP 507\)/,
   ],
   [
     'free space that is low',
@@ -140,6 +140,13 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     'free-space-gone',
     'FAIL',
     /free space is gone/,
+  ],
+  [
+    'free space that is gone, of which none was to be left',
+    { usage: { usedBytes: MIB, freeBytes: 0 }, limits: { ...WELL.limits, freeFloorBytes: 0 } },
+    'free-space-gone',
+    'FAIL',
+    /0 MiB are left, 0 MiB are to stay free; messages are refused/,
   ],
   [
     'a clock that is not synchronised',

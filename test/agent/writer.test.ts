@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
+import { KeyFile } from '../../agent/keys.ts';
 import { Writer } from '../../agent/writer.ts';
 import { EXIT, Failure } from '../../program/failure.ts';
 import { native } from '../../program/native.ts';
@@ -115,5 +116,28 @@ describe('after a commit that failed', () => {
     expect(payloads.map(text)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
     expect(seals).toEqual([5, 10]);
     expect(device.faults()).toEqual([]);
+  });
+});
+
+describe('after a commit whose keys could not be put right for want of space', () => {
+  test('it counts, others are refused as long as there is none, and no file stays open', () => {
+    const device = newDevice();
+    const writer = device.open({ entries: 5, bytes: 65_536 });
+    const full = vi.spyOn(KeyFile.prototype, 'keep').mockImplementation(() => {
+      throw new Failure(EXIT.tryLater, 'keys: expected room, got a full disk');
+    });
+    expect(writer.append(messages(5))).toMatchObject({ first: 0, count: 5 });
+    const files = readdirSync('/proc/self/fd').length;
+    for (let i = 0; i < 3; i++) {
+      expect(() => writer.append(messages(1))).toThrow(expect.objectContaining({ exitCode: EXIT.tryLater }));
+      expect(readdirSync('/proc/self/fd')).toHaveLength(files);
+    }
+    full.mockRestore();
+    writer.append(messages(1, 5));
+    writer.close();
+    const { payloads, seals } = checkLog(device.paths.store, 0);
+    expect([payloads.map(text), seals]).toEqual([['0', '1', '2', '3', '4', '5'], [5]]);
+    expect(device.faults()).toEqual([]);
+    expect(device.logs()).toHaveLength(1);
   });
 });

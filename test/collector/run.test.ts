@@ -72,6 +72,18 @@ test('feeds the watchdog while what is due is done, not while it fails, and agai
   await stop();
 });
 
+test('tells of what fails every second once a minute', async () => {
+  const { lines, disk, stop } = start(20_000);
+  const told = (): number => lines.filter(({ level }) => level === 'error').length;
+  disk.isGone = true;
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect(told()).toBe(1);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(told()).toBe(3);
+  disk.isGone = false;
+  await stop();
+});
+
 test.each([500, 1000, 1100])('feeds a watchdog that wants to hear every %i ms each time', async (aliveMs) => {
   const { calls, stop } = start(aliveMs);
   await vi.advanceTimersByTimeAsync(11_000);

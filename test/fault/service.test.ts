@@ -1,13 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
 import { version } from '../../program/version.ts';
 import { messages, newDevice, text } from '../agent/device.ts';
 import { checkLog } from '../agent/reference.ts';
-import { AGENT, contentOf, newMachine, OWN_MOUNTS, type Machine } from './program.ts';
+import { AGENT, contentOf, newMachine, type Machine } from './program.ts';
 
 // The service as a process. Waits for what is to be seen in the store, never for a time.
 
@@ -136,56 +134,6 @@ test('what it is told of its log under journald has a priority', async () => {
   await until(() => topics(found).includes('config'));
   child.kill('SIGTERM');
   expect((await ended).err).toMatch(/^<6>\{"level":"info",/);
-});
-
-describe.runIf(OWN_MOUNTS !== undefined)('a disk that fills up', () => {
-  /** Fills the disk once the service runs; makes room once it has said that it could not write; stops it once it writes again. */
-  const SCRIPT = `
-    node=$1 agent=$2 config=$3 data=$4 folder=$5
-    cp -a "$data" "$folder/copy"
-    mount -t tmpfs -o size=1m tmpfs "$data"
-    cp -a "$folder/copy/." "$data/"
-    "$node" "$agent" --config "$config" run 2>"$folder/log" &
-    pid=$!
-    size() { "$node" "$agent" --config "$config" status --json | "$node" -p 'JSON.parse(require("fs").readFileSync(0)).entries'; }
-    until grep -q started "$folder/log"; do sleep 0.05; done
-    dd if=/dev/zero of="$data/filler" bs=1k 2>/dev/null || true
-    # The WAL has room in what it took already; more messages than that find none.
-    until grep -q 'could not write' "$folder/log" || ! kill -0 $pid; do sleep 0.05; done
-    kill -0 $pid && echo 'runs on'
-    rm "$data/filler"
-    before=$(size)
-    until [ "$(size)" -gt "$before" ]; do sleep 0.1; done
-    kill -TERM $pid
-    code=0; wait $pid || code=$?
-    echo "ended $code"
-    cp -a "$data/." "$folder/copy/"
-  `;
-
-  test('ends nothing: the service says so, and goes on when there is room', async () => {
-    const found = machine();
-    // So that the WAL is small and a commit soon needs room.
-    mkdirSync(found.data, { recursive: true });
-    const child = spawn(OWN_MOUNTS?.[0] ?? '', [
-      ...(OWN_MOUNTS?.slice(1) ?? []),
-      'bash',
-      '-euc',
-      SCRIPT,
-      'bash',
-      process.execPath,
-      AGENT,
-      found.config,
-      found.data,
-      found.folder,
-    ]);
-    let out = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (out += chunk));
-    await once(child, 'close');
-    expect(out).toBe('runs on\nended 0\n');
-    const copy = { ...found.device.paths, store: join(found.folder, 'copy', 'log.db') };
-    const { size, seals: sizes } = checkLog(copy.store, 0);
-    expect(sizes.at(-1)).toBe(size);
-  }, 60_000);
 });
 
 test('messages that were recorded before are under its first seal', async () => {
