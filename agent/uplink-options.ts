@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Broker } from '../program/broker-socket.ts';
+import type { QuietLog } from '../program/quiet-log.ts';
 import type { Signer } from '../tlog/vkey.ts';
 import type { Connection } from './connection.ts';
 import type { DeliveryParts } from './delivery.ts';
@@ -25,4 +26,10 @@ export interface UplinkOptions {
   readonly nowMs: () => number;
   /** 0 ≤ r < 1 */
   readonly random: () => number;
+}
+
+/** What a connection of it is made of. */
+export interface SessionOptions extends UplinkOptions {
+  /** For what anybody on the way can make it say. */
+  readonly quiet: QuietLog;
 }

@@ -1,5 +1,6 @@
 import { openSocket } from '../program/broker-socket.ts';
-import { MqttLink, PACKET_BYTES, type Freshness, type Limits, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
+import { MqttLink, PACKET_BYTES, type Freshness, type Limits, type ProtocolVersion } from '../program/mqtt-link.ts';
+import type { Tried } from '../program/reconnect.ts';
 import { encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { parseNote } from '../tlog/note.ts';
@@ -8,7 +9,7 @@ import { STATE_FIRST_LINE, verifyState } from '../tlog/state.ts';
 import type { Signer } from '../tlog/vkey.ts';
 import { Delivery, type Outcome } from './delivery.ts';
 import type { Stall } from './stall.ts';
-import type { UplinkOptions } from './uplink-options.ts';
+import type { SessionOptions } from './uplink-options.ts';
 
 const MAX_WINDOW = 8;
 /** How soon a new seal is seen. */
@@ -20,7 +21,7 @@ type Kind = 'enroll' | 'segment' | 'checkpoint' | 'status';
 
 /** One connection, from its beginning to its end. */
 export class UplinkSession {
-  readonly #options: UplinkOptions;
+  readonly #options: SessionOptions;
   readonly #stall: Stall;
   readonly #onStalled: () => void;
   readonly #link: MqttLink;
@@ -30,10 +31,11 @@ export class UplinkSession {
   #told = '';
   #window = MAX_WINDOW;
   #isPumpDue = false;
-  #wasUseful = false;
+  /** When the collector first answered. */
+  #usefulSinceMs: number | undefined;
   #failure: Error | undefined;
 
-  constructor(options: UplinkOptions, version: ProtocolVersion, stall: Stall, onStalled: () => void) {
+  constructor(options: SessionOptions, version: ProtocolVersion, stall: Stall, onStalled: () => void) {
     const { writer, broker, keepAliveSeconds, random } = options;
     const { device } = parseOrigin(writer.row.origin);
     this.#options = options;
@@ -64,7 +66,7 @@ export class UplinkSession {
   }
 
   /** Rejects where a log had to be closed and could not be continued, and where the store is damaged. */
-  async run(): Promise<LinkEnd & { readonly wasUseful: boolean }> {
+  async run(): Promise<Tried> {
     const { signal } = this.#options;
     const stop = (): void => {
       this.#publish('status', OFFLINE, 'retain');
@@ -79,7 +81,8 @@ export class UplinkSession {
     signal.removeEventListener('abort', stop);
     const failure = this.#failure ?? this.#options.writer.damageIn(end.error);
     if (failure !== undefined) throw failure;
-    return { ...end, wasUseful: this.#wasUseful };
+    const since = this.#usefulSinceMs;
+    return { ...end, usefulForMs: since === undefined ? undefined : this.#options.nowMs() - since };
   }
 
   #onReady({ receiveMaximum, maximumPacketSize }: Limits): void {
@@ -107,7 +110,8 @@ export class UplinkSession {
     } catch (error) {
       // Anybody may have sent it; what we hold stays as it is.
       if (!(error instanceof TlogError)) throw error;
-      this.#options.logger.warn({ topic, code: error.code, reason: error.message }, 'uplink: an answer was not accepted');
+      const { code, message: reason } = error;
+      this.#options.quiet.write('warn', code, { topic, code, reason }, 'uplink: an answer was not accepted');
     }
     this.#schedulePump();
   }
@@ -120,7 +124,7 @@ export class UplinkSession {
     const { isGreeted } = log;
     const outcome = take(log);
     if (log.isGreeted && !isGreeted) {
-      this.#wasUseful = true;
+      this.#usefulSinceMs ??= this.#options.nowMs();
       this.#options.connection?.hinder(undefined);
       logger.info({ origin, receipted: log.receipted }, 'uplink: the collector answered');
     }
@@ -183,13 +187,8 @@ export class UplinkSession {
     const { nowMs, stallMs, writer } = this.#options;
     const now = nowMs();
     if (!this.#deliveries.has(writer.row.origin)) this.#begin(now);
-    if (
-      this.#isOutOfPatience(
-        [...this.#deliveries.values()].filter((log) => log.isStalled(now, stallMs)),
-        now,
-      )
-    )
-      return;
+    const stalled = [...this.#deliveries.values()].filter((log) => log.isStalled(now, stallMs));
+    if (this.#isOutOfPatience(stalled, now)) return;
     for (const log of this.#deliveries.values()) {
       if (this.#link.room === 0) return;
       const packed = log.next(now);

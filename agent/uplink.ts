@@ -1,3 +1,4 @@
+import { QuietLog } from '../program/quiet-log.ts';
 import { keepConnected } from '../program/reconnect.ts';
 import { Stall } from './stall.ts';
 import type { UplinkOptions } from './uplink-options.ts';
@@ -16,11 +17,12 @@ export async function uplink(options: UplinkOptions): Promise<'stopped' | 'stall
   const stalled = new AbortController();
   const signal = AbortSignal.any([options.signal, stalled.signal]);
   const stall = new Stall(options.giveUpMs ?? Infinity);
+  const quiet = new QuietLog(logger, options.nowMs);
   const onStalled = (): void => {
     stalled.abort();
   };
   await keepConnected({
-    connect: (version) => new UplinkSession({ ...options, signal }, version, stall, onStalled).run(),
+    connect: (version) => new UplinkSession({ ...options, signal, quiet }, version, stall, onStalled).run(),
     backoff: BACKOFF,
     random,
     signal,

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { equal } from '../tlog/bytes.ts';
-import { MqttLink, PACKET_BYTES, type Freshness, type LinkEnd, type ProtocolVersion } from '../program/mqtt-link.ts';
-import { keepConnected } from '../program/reconnect.ts';
+import { MqttLink, PACKET_BYTES, type Freshness, type ProtocolVersion } from '../program/mqtt-link.ts';
+import { QuietLog } from '../program/quiet-log.ts';
+import { keepConnected, type Tried } from '../program/reconnect.ts';
 import type { Notice, Received } from './answer.ts';
 import type { Collector, Due } from './collector.ts';
 import { KINDS, type Message } from './message.ts';
-import { QuietLog } from './quiet-log.ts';
 import { FLEET_CHECKPOINT, formatTopic, FROM_DEVICE, parseTopic, type Topic } from './topic.ts';
 
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
@@ -93,7 +93,7 @@ export class Inbox {
     }
   }
 
-  async #connect(version: ProtocolVersion): Promise<LinkEnd & { readonly wasUseful: boolean }> {
+  async #connect(version: ProtocolVersion): Promise<Tried> {
     const { open, username, password, keepAliveSeconds, sharedGroup, random, signal, logger, name } = this.#options;
     const share = sharedGroup === '' ? '' : `$share/${sharedGroup}/`;
     const link = new MqttLink({
@@ -134,7 +134,7 @@ export class Inbox {
     this.#take();
     signal.removeEventListener('abort', stop);
     this.#link = undefined;
-    return { ...end, wasUseful: end.wasReady };
+    return { ...end, usefulForMs: end.wasReady ? 0 : undefined };
   }
 
   #receive(topic: string, payload: Uint8Array, freshness: Freshness): void {

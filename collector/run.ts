@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Notifier } from '../program/notify.ts';
+import { QuietLog } from '../program/quiet-log.ts';
 import type { Broker } from './broker.ts';
 import type { Collector } from './collector.ts';
 import type { Inbox } from './inbox.ts';
-import { QuietLog } from './quiet-log.ts';
 
 const TICK_MS = 1000;
 /** Two of them may lie apart by as much, however short systemd's patience is. */

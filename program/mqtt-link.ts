@@ -1,5 +1,6 @@
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import type { Duplex } from 'node:stream';
+import { describe, isGone, isRefusal, isRefusedVersion } from './mqtt-error.ts';
 import './mqtt-numbers.ts';
 import { limitPackets } from './packet-limit.ts';
 
@@ -10,8 +11,6 @@ const MAX_UNACKNOWLEDGED = 16;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** How long a broker may take to acknowledge what was published before we go. */
 const LEAVE_TIMEOUT_MS = 1000;
-/** CONNACK codes of a broker that speaks another version: of MQTT 3.1.1 §3.2.2.3 and of MQTT 5 §3.2.2.2. */
-const REFUSED_VERSION = [1, 0x84];
 const REFUSED = 0x80;
 
 export type ProtocolVersion = 4 | 5;
@@ -57,6 +56,8 @@ export interface LinkEnd {
   readonly refusedVersion: boolean;
   /** Whether the broker closed it without a word where CONNACK was due. */
   readonly wasHungUp: boolean;
+  /** Whether the broker ended it, and not we, the network, or silence. */
+  readonly wasEndedByBroker: boolean;
   /** What one of the handlers threw. */
   readonly error: unknown;
 }
@@ -78,6 +79,7 @@ export class MqttLink {
   #hasConnack = false;
   #isLeaving = false;
   #refusedVersion = false;
+  #wasEndedByBroker = false;
   #unacknowledged = 0;
   #limit = MAX_UNACKNOWLEDGED;
   readonly #waiting: Publication[] = [];
@@ -91,6 +93,10 @@ export class MqttLink {
       this.#reason ??= describe(error);
       // Errors of the system have a code.
       this.#isExplained ||= !('code' in error);
+      if (isGone(error)) this.#endedByBroker();
+    });
+    this.#stream.once('end', () => {
+      this.#endedByBroker();
     });
     this.#client = new MqttClient(() => this.#stream, {
       protocolVersion: version,
@@ -110,9 +116,10 @@ export class MqttLink {
     this.#end = new Promise((resolve) => this.#client.once('close', resolve));
     this.#client.on('error', (error) => {
       this.#reason ??= describe(error);
-      if ('code' in error && REFUSED_VERSION.some((code) => code === error.code)) this.#refusedVersion = true;
+      this.#refusedVersion ||= isRefusedVersion(error);
     });
     this.#client.on('disconnect', ({ reasonCode }) => {
+      this.#endedByBroker();
       this.#reason ??= `the broker ended the connection with reason ${reasonCode ?? 0}`;
       this.#isExplained = true;
     });
@@ -141,6 +148,7 @@ export class MqttLink {
       wasReady: this.#isReady,
       refusedVersion: this.#refusedVersion,
       wasHungUp,
+      wasEndedByBroker: this.#wasEndedByBroker,
       error: this.#error,
     };
   }
@@ -173,6 +181,11 @@ export class MqttLink {
     });
     if (this.#client.connected) this.#client.end();
     else this.#stream.destroy();
+  }
+
+  /** Unless we were leaving, which it answers in the same ways. */
+  #endedByBroker(): void {
+    this.#wasEndedByBroker ||= !this.#isLeaving;
   }
 
   #subscribe({ properties }: IConnackPacket): void {
@@ -233,15 +246,4 @@ export class MqttLink {
       this.leave(describe(error));
     }
   }
-}
-
-/** Whether it is a reason code, MQTT 5 §3.4.2.1. */
-function isRefusal(error: Error | null | undefined): error is Error {
-  return error !== undefined && error !== null && 'code' in error && typeof error.code === 'number';
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Of a name with several addresses Node tells an error that has only a code.
-  return error.message === '' && 'code' in error ? String(error.code) : error.message;
 }

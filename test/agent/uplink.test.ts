@@ -316,6 +316,43 @@ describe('what a technician is told', () => {
     expect(broker.peers).toHaveLength(1);
     expect(up.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
+
+  test('that answers are not accepted, once a minute: who can publish to a gateway does not fill its log', async () => {
+    const broker = await startScriptedBroker({ puback: true });
+    const { device, writer } = sealed(1);
+    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`);
+    const peer = await broker.peer(1);
+    await sent(peer, 'enroll', 1);
+    for (let i = 0; i < 500; i++) tell(peer, 'receipt', seed(i % 256));
+    tell(peer, 'admission', state(writer));
+    await sent(peer, 'segment', 1);
+    const told = up.lines.filter(({ msg }) => msg === 'uplink: an answer was not accepted').length;
+    // One of each code.
+    expect([1, 2]).toContain(told);
+  });
+});
+
+describe('after a connection that the broker ended the next is tried', () => {
+  test.each([
+    ['within a second where it was new', 1000, 1000],
+    ['within a minute where it had lasted, as others lost theirs too', 600_000, 64_000],
+  ])('%s', async (_, lastedMs, windowMs) => {
+    const broker = await startScriptedBroker({ puback: true });
+    const { device, writer } = sealed(1);
+    let nowMs = 0;
+    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`, {
+      nowMs: () => nowMs,
+      random: () => 0.5,
+      stallMs: Infinity,
+    });
+    const peer = await broker.peer(1);
+    await sent(peer, 'enroll', 1);
+    tell(peer, 'admission', state(writer));
+    await sent(peer, 'segment', 1);
+    nowMs = lastedMs;
+    peer.close();
+    expect((await up.said('uplink: not connected')).waitMs).toBe(windowMs / 2);
+  });
 });
 
 describe('a log that the collector contradicts', () => {

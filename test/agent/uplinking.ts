@@ -17,6 +17,7 @@ export interface Line {
   readonly msg: string;
   readonly reason?: string;
   readonly trouble?: string;
+  readonly waitMs?: number;
 }
 
 export interface Uplinking {
