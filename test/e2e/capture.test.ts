@@ -3,14 +3,16 @@ import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent, type AgentProcess, type Entry } from '../support/agent-process.ts';
 import { startBroker } from '../support/broker.ts';
-import { Publisher } from '../support/mqtt-wire.ts';
+import { Publisher, type PublishParts } from '../support/mqtt-wire.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
 
 // The shipped agent in its own process and a real broker in its own; between them a proxy that sees what was acknowledged.
 
 const SEED = 20_261_123;
-const MESSAGES = 6000;
 const KILLS = 5;
+/** Number of messages that are published between two ends of the agent, so that the next end falls among messages, however fast it is. */
+const BATCH = 1000;
+const MESSAGES = (KILLS + 1) * BATCH;
 const TIMEOUT = 120_000;
 const WAIT = { timeout: TIMEOUT, interval: 20 };
 
@@ -47,6 +49,11 @@ async function subscribed(agent: AgentProcess, settings: Record<string, string>)
 
 const ALL = Array.from({ length: MESSAGES }, (_, i) => i);
 
+function messages(batch: number): PublishParts[] {
+  const numbers = ALL.slice(batch * BATCH, (batch + 1) * BATCH);
+  return numbers.map((number) => ({ topic: `plant/${number % 7}`, payload: String(number) }));
+}
+
 describe('MQTT', () => {
   test(
     `the agent is killed ${KILLS} times: what it acknowledged is in its log, nothing is missing, and what is there twice says so (seed ${SEED})`,
@@ -59,18 +66,18 @@ describe('MQTT', () => {
       const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
       await subscribed(agent, settings);
       const publisher = await Publisher.connect(broker.port);
-      const publishing = publisher.publish(ALL.map((number) => ({ topic: `plant/${number % 7}`, payload: String(number) })));
-      const moments = Array.from({ length: KILLS }, () => random(MESSAGES - 200)).sort((a, b) => a - b);
-      for (const moment of moments) {
+      for (let batch = 0; batch < KILLS; batch++) {
         // After so many acknowledgements, or as soon as some messages more were handed to it.
-        const after = proxy.delivered + random(400);
+        const moment = batch * BATCH + 1 + random(BATCH / 2);
+        const after = proxy.delivered + random(BATCH / 2);
         const isByMessages = random(2) === 0;
         const isReached = (): boolean => proxy.acknowledged.size >= moment && (!isByMessages || proxy.delivered >= after);
-        await inTheMoment(proxy, isReached, () => agent.kill());
+        const killed = inTheMoment(proxy, isReached, () => agent.kill());
+        await Promise.all([killed, publisher.publish(messages(batch))]);
         expectAcknowledgedIsRecorded(agent, proxy);
         await agent.start(settings);
       }
-      await publishing;
+      await publisher.publish(messages(KILLS));
       publisher.close();
       await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
       expect(await agent.stop()).toBe(0);
@@ -90,20 +97,16 @@ describe('MQTT', () => {
     const settings = { 'mqtt.url': proxy.url, 'mqtt.filters': '["plant/#"]' };
     await subscribed(agent, settings);
     const publisher = await Publisher.connect(broker.port);
-    const publishing = publisher.publish(ALL.map((number) => ({ topic: 'plant', payload: String(number) })));
-    for (const moment of [500, 2500]) {
-      expect(
-        await inTheMoment(
-          proxy,
-          () => proxy.acknowledged.size >= moment,
-          () => agent.stop(),
-        ),
-      ).toBe(0);
+    for (let batch = 0; batch < KILLS; batch++) {
+      const isReached = (): boolean => proxy.acknowledged.size > batch * BATCH + BATCH / 4;
+      const stopped = inTheMoment(proxy, isReached, () => agent.stop());
+      const [code] = await Promise.all([stopped, publisher.publish(messages(batch))]);
+      expect(code).toBe(0);
       // All that it heard was sealed, and none of it comes again.
       expect(numbersOf(agent.entries()).size).toBe(proxy.acknowledged.size);
       await agent.start(settings);
     }
-    await publishing;
+    await publisher.publish(messages(KILLS));
     publisher.close();
     await vi.waitFor(() => expect(proxy.acknowledged.size).toBe(MESSAGES), WAIT);
     expect(await agent.stop()).toBe(0);
