@@ -8,8 +8,11 @@ import { damagedStore } from './damage.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
 
-/** Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. */
-const ROWS_A_READ = 1024;
+/**
+ * Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. So few that they are garbage
+ * before V8's young generation of 1 MB is full: of 1024 most would be moved to the old one, and held there for seconds.
+ */
+const ROWS_A_READ = 64;
 
 type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
 type RawSeal = [k: number, size: number, root: Uint8Array, key: Uint8Array, next: Uint8Array, signature: Uint8Array];

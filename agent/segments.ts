@@ -1,8 +1,7 @@
-import { concat } from '../tlog/bytes.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { TlogError } from '../tlog/error.ts';
 import { logId } from '../tlog/origin.ts';
-import { verifySeal, type Seal } from '../tlog/seal.ts';
+import { EPOCH_MAX_BYTES, verifySeal, type Seal } from '../tlog/seal.ts';
 import {
   encodeItem,
   encodeSegment,
@@ -16,6 +15,7 @@ import {
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
 import { damagedStore } from './damage.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 import { isErased, saltsOfRow } from './salts.ts';
 import type { EntryRow, EpochRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -60,51 +60,50 @@ export class Packer {
 
   /** The segment that holds entry `from`, if that is sealed; it begins at the seal before it. */
   pack(from: number): Packed | undefined {
-    const epochs = this.#epochs(from);
+    const items = new GrowingBytes(EPOCH_MAX_BYTES);
+    const epochs = this.#epochs(from, items);
     const [first] = epochs;
     if (first === undefined) return undefined;
     for (let count = epochs.length; ; count = Math.ceil(count / 2)) {
-      const taken = epochs.slice(0, count);
-      const bytes = this.#encode(first.start, taken);
+      const last = epochs[count - 1] ?? first;
+      const bytes = this.#encode(first, last, epochs.slice(0, count), items.first(last.itemsEnd));
       if (bytes !== undefined) {
-        this.#adapt(bytes.length, taken);
-        return { bytes, start: first.start, end: (taken.at(-1) ?? first).seal.size };
+        this.#adapt(bytes.length, last.itemsEnd);
+        return { bytes, start: first.start, end: last.seal.size };
       }
       this.#budget = Math.max(this.#budget / 2, 1);
     }
   }
 
-  #epochs(from: number): Epoch[] {
+  /** Those of one segment; their items are appended to `items`. */
+  #epochs(from: number, items: GrowingBytes): Epoch[] {
     const { number } = this.#row;
     const epochs: Epoch[] = [];
-    let bytes = 0;
+    let lastBytes = 0;
     for (const seal of this.#rows.seals(number, this.#rows.epochOf(number, from)?.k ?? 0, SEALS_A_READ)) {
       const row = this.#rows.epoch(number, seal.k);
       if (row === undefined || epochs.length === MAX_SEALS) break;
       // As if it were as large as the one before: to read one that then has no room would cost as much as to send it.
-      if (epochs.length > 0 && bytes + (epochs.at(-1)?.items.length ?? 0) > this.#budget) break;
-      const epoch = packEpoch(this.#suite, this.#rows, number, row, seal);
-      bytes += epoch.items.length;
-      epochs.push(epoch);
+      if (epochs.length > 0 && items.length + lastBytes > this.#budget) break;
+      const before = items.length;
+      epochs.push(packEpoch(this.#suite, this.#rows, number, row, seal, items));
+      lastBytes = items.length - before;
     }
     return epochs;
   }
 
   /** Undefined where it would be too large; a single epoch never is. */
-  #encode(start: number, epochs: readonly Epoch[]): Uint8Array | undefined {
-    const last = epochs.at(-1)?.seal;
-    const [first] = epochs;
-    if (first === undefined || last === undefined) return undefined;
-    verifySeal(this.#suite, { ...last, logId: this.#logId });
-    const checkpoint = { origin: this.#row.origin, size: last.size, root: last.root };
+  #encode(first: Epoch, last: Epoch, epochs: readonly Epoch[], items: Uint8Array): Uint8Array | undefined {
+    verifySeal(this.#suite, { ...last.seal, logId: this.#logId });
+    const checkpoint = { origin: this.#row.origin, size: last.seal.size, root: last.seal.root };
     const segment = {
-      start,
+      start: first.start,
       checkpoint: signCheckpoint(this.#suite, checkpoint, this.#identity),
       seals: epochs.map(({ seal: { size, nextPublicKey, signature }, salts }): SegmentSeal => {
         return { size, nextPublicKey, signature, salts };
       }),
       firstSeal: first.seal.k,
-      items: concat(...epochs.map(({ items }) => items)),
+      items,
     };
     try {
       return encodeSegment(this.#suite, segment, this.#identity.seed, this.#deflate);
@@ -114,8 +113,7 @@ export class Packer {
     }
   }
 
-  #adapt(bytes: number, epochs: readonly Epoch[]): void {
-    const inflated = epochs.reduce((sum, { items }) => sum + items.length, 0);
+  #adapt(bytes: number, inflated: number): void {
     const room = (AIM_BYTES / bytes) * inflated;
     this.#budget = Math.min(Math.max(room, inflated), MAX_ITEMS_BYTES);
   }
@@ -125,21 +123,22 @@ interface Epoch {
   readonly start: number;
   readonly seal: Omit<Seal, 'logId'>;
   readonly salts: SegmentSeal['salts'];
-  readonly items: Uint8Array;
+  /** Where its items end among those of the segment. */
+  readonly itemsEnd: number;
 }
 
-function packEpoch(suite: Suite, rows: Rows, log: number, row: EpochRow, seal: Omit<Seal, 'logId'>): Epoch {
+function packEpoch(suite: Suite, rows: Rows, log: number, row: EpochRow, seal: Omit<Seal, 'logId'>, items: GrowingBytes): Epoch {
   const { start, saltKey } = row;
-  const items: Uint8Array[] = [];
+  let next = start;
   for (const entry of rows.entries(log, start, seal.size)) {
-    if (entry.index !== start + items.length) break;
-    items.push(encodeItem(entry.stem, carried(entry)));
+    if (entry.index !== next) break;
+    items.append(encodeItem(entry.stem, carried(entry)));
+    next++;
   }
-  const index = start + items.length;
-  if (index !== seal.size)
-    throw damagedStore(`store: expected entry ${index} of log ${log}, which seal ${seal.k} covers, got none`);
+  if (next !== seal.size)
+    throw damagedStore(`store: expected entry ${next} of log ${log}, which seal ${seal.k} covers, got none`);
   // While there is a salt-key no salt is erased.
-  return { start, seal, salts: saltKey ?? saltsIn(suite, row, items.length), items: concat(...items) };
+  return { start, seal, salts: saltKey ?? saltsIn(suite, row, next - start), itemsEnd: items.length };
 }
 
 function saltsIn(suite: Suite, { saltKey, salts }: EpochRow, count: number): Uint8Array[] {
