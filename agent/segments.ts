@@ -47,6 +47,8 @@ export class Packer {
   readonly #logId: Uint8Array;
   readonly #identity: Signer;
   readonly #deflate: Deflate;
+  /** Of the segment that is packed. */
+  readonly #items = new GrowingBytes(EPOCH_MAX_BYTES);
   #budget = FIRST_BUDGET_BYTES;
 
   constructor(suite: Suite, rows: Rows, row: LogRow, identity: Signer, deflate: Deflate) {
@@ -60,13 +62,12 @@ export class Packer {
 
   /** The segment that holds entry `from`, if that is sealed; it begins at the seal before it. */
   pack(from: number): Packed | undefined {
-    const items = new GrowingBytes(EPOCH_MAX_BYTES);
-    const epochs = this.#epochs(from, items);
+    const epochs = this.#epochs(from);
     const [first] = epochs;
     if (first === undefined) return undefined;
     for (let count = epochs.length; ; count = Math.ceil(count / 2)) {
       const last = epochs[count - 1] ?? first;
-      const bytes = this.#encode(first, last, epochs.slice(0, count), items.first(last.itemsEnd));
+      const bytes = this.#encode(first, last, epochs.slice(0, count));
       if (bytes !== undefined) {
         this.#adapt(bytes.length, last.itemsEnd);
         return { bytes, start: first.start, end: last.seal.size };
@@ -75,9 +76,10 @@ export class Packer {
     }
   }
 
-  /** Those of one segment; their items are appended to `items`. */
-  #epochs(from: number, items: GrowingBytes): Epoch[] {
+  #epochs(from: number): Epoch[] {
     const { number } = this.#row;
+    const items = this.#items;
+    items.clear();
     const epochs: Epoch[] = [];
     let lastBytes = 0;
     for (const seal of this.#rows.seals(number, this.#rows.epochOf(number, from)?.k ?? 0, SEALS_A_READ)) {
@@ -93,7 +95,7 @@ export class Packer {
   }
 
   /** Undefined where it would be too large; a single epoch never is. */
-  #encode(first: Epoch, last: Epoch, epochs: readonly Epoch[], items: Uint8Array): Uint8Array | undefined {
+  #encode(first: Epoch, last: Epoch, epochs: readonly Epoch[]): Uint8Array | undefined {
     verifySeal(this.#suite, { ...last.seal, logId: this.#logId });
     const checkpoint = { origin: this.#row.origin, size: last.seal.size, root: last.seal.root };
     const segment = {
@@ -103,7 +105,7 @@ export class Packer {
         return { size, nextPublicKey, signature, salts };
       }),
       firstSeal: first.seal.k,
-      items,
+      items: this.#items.first(last.itemsEnd),
     };
     try {
       return encodeSegment(this.#suite, segment, this.#identity.seed, this.#deflate);
