@@ -7,6 +7,7 @@ export function diagnose(known: Known): Trouble[] {
   const found = [
     ...inService(known),
     ...inRoom(known),
+    ...inShed(known),
     ...inKeys(known),
     ...inStore(known),
     ...inLogs(known),
@@ -60,6 +61,16 @@ function inRoom({ usage, limits }: Known): Trouble[] {
   const what = `the store is ${isFull ? '' : 'nearly '}full: ${mib(usedBytes)} of ${mib(quotaBytes)} are used, ${percent(usedBytes / quotaBytes)}; ${consequence}`;
   const remedy = 'bring the collector back, so that what it has can be pruned, or raise store.quota_bytes';
   return [{ ...about, code: isFull ? 'full' : 'nearly-full', what, remedy }];
+}
+
+/** It can't be mended any more, and whoever needs the payloads has to hear of it. */
+function inShed({ shed }: Known): Trouble[] {
+  if (shed === null) return [];
+  const count = shed.entries === 1 ? 'payload of 1 entry was' : `payloads of up to ${formatCount(shed.entries)} entries were`;
+  const what = `the ${count} erased, because the store was full and no collector had them (store.when_full = "shed"); entries, hashes and seals stay`;
+  const remedy =
+    'bring the collector back or raise store.quota_bytes, so that it does not go on; whoever kept the payloads can still prove them';
+  return [{ level: 'WARN', part: 'room', code: 'payloads-shed', what, since: shed.since, remedy }];
 }
 
 function inKeys({ keyFaults }: Known): Trouble[] {

@@ -9,7 +9,7 @@ import { checkKeys, nextSeal } from './key-check.ts';
 import { freeBytes, usageOf } from './retention.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
-import { readStatus } from './status.ts';
+import { readLine, readStatus } from './status.ts';
 import { suspectPath, suspicionOf } from './suspect.ts';
 import type { Known } from './trouble.ts';
 
@@ -29,6 +29,7 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
       fingerprint: fingerprint(suite, parseVkey(suite, row.vkey, ED25519)),
       limits: { quotaBytes: store.quota_bytes, freeFloorBytes: store.free_floor_bytes, whenFull: store.when_full },
       usage: usageOf(rows, freeBytes(store.directory)),
+      shed: shedIn(rows),
       hasUplink: uplink.url !== '',
       needsAgent: uplink.url !== '' || mqtt.url !== '' || http.tcp_port !== 0,
       agent,
@@ -38,6 +39,13 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
       onceReceipted: rows.receiptCovering(row.number, receipted + 1)?.size ?? null,
     };
   });
+}
+
+function shedIn(rows: Rows): Known['shed'] {
+  const found = rows.logs().flatMap(({ number }) => rows.shedAndHeld(number) ?? []);
+  const oldest = found[0]?.by;
+  const entries = found.reduce((sum, shed) => sum + shed.entries, 0);
+  return entries === 0 ? null : { entries, since: oldest === undefined ? null : readLine(oldest).time };
 }
 
 /** What lies in the data folder and was the store once: `damaged-<n>`, where the agent moves it, and what somebody called `log.db…`. */

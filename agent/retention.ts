@@ -136,7 +136,7 @@ function shedEpoch(suite: Suite, store: Store, log: number, epoch: EpochRow, end
   const saltAt = saltsOfRow(suite, epoch.saltKey, epoch.salts);
   const salts = new Uint8Array((end - epoch.start) * SALT_BYTES);
   let isShed = false;
-  for (const { index, stem, payload } of [...store.rows.entries(log, epoch.start, end)]) {
+  for (const { index, stem, payload } of store.rows.entries(log, epoch.start, end)) {
     const place = index - epoch.start;
     const salt = saltAt(place);
     if (payload === null || isKept(readHeader(new Reader(stem)))) {

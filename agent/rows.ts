@@ -167,6 +167,16 @@ export class Rows {
     return end === null ? 0 : end - log * LOG_STRIDE;
   }
 
+  /** Entries that are still held and may have lost their payloads, and the entry that says so of the oldest; undefined where there are none. */
+  shedAndHeld(log: number): { readonly entries: number; readonly by: EntryRow | undefined } | undefined {
+    const base = log * LOG_STRIDE;
+    const held = base + this.firstHeld(log);
+    const sql = `SELECT sum(end_id - max(first_id, ?)) AS entries, max(min(first_id), ?) AS first FROM shed
+      WHERE end_id > ? AND first_id BETWEEN ? AND ?`;
+    const { entries, first } = this.#sql(sql).get(held, held, held, ...range(log)) as Record<'entries' | 'first', number | null>;
+    return entries === null || first === null ? undefined : { entries, by: this.shedBy(log, first - base) };
+  }
+
   isShed(log: number, index: number): boolean {
     const id = log * LOG_STRIDE + index;
     return this.#sql('SELECT 1 FROM shed WHERE first_id <= ? AND end_id > ?').get(id, id) !== undefined;

@@ -30,6 +30,7 @@ export type Code =
   | 'nearly-full'
   | 'free-space-gone'
   | 'free-space-low'
+  | 'payloads-shed'
   | 'clock-unsynchronised'
   | 'clock-jumped'
   | 'capture-not-connected'
@@ -50,6 +51,8 @@ export interface Known {
   readonly fingerprint: string;
   readonly limits: Pick<RetentionLimits, 'quotaBytes' | 'freeFloorBytes' | 'whenFull'>;
   readonly usage: Usage;
+  /** Entries that are held and may have lost their payloads for want of room; null where there are none. */
+  readonly shed: { readonly entries: number; readonly since: string | null } | null;
   readonly hasUplink: boolean;
   /** Whether anything is configured that only a running agent can do. */
   readonly needsAgent: boolean;

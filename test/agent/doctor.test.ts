@@ -48,6 +48,7 @@ const WELL: Known = {
   hasUplink: true,
   needsAgent: true,
   agent: LIVE_WELL,
+  shed: null,
   keyFaults: [],
   setAside: [],
   suspicion: null,

@@ -44,6 +44,7 @@ const WELL: Known = {
   hasUplink: true,
   needsAgent: true,
   agent: LIVE,
+  shed: null,
   keyFaults: [],
   setAside: [],
   suspicion: null,
@@ -67,6 +68,13 @@ const hindered = (since: string): Live['uplink'] => ({
 });
 
 const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level: Trouble['level'], words: RegExp][] = [
+  [
+    'payloads that were shed',
+    { shed: { entries: 4096, since: AN_HOUR_AGO } },
+    'payloads-shed',
+    'WARN',
+    /the payloads of up to 4,096 entries were erased, because the store was full/,
+  ],
   ['no agent runs', { agent: 'not running' }, 'not-running', 'FAIL', /nothing is captured and nothing is delivered/],
   ['a socket that does not answer', { agent: 'no answer' }, 'no-answer', 'FAIL', /does not answer on its socket/],
   ['a socket that may not be asked', { agent: 'not asked' }, 'not-asked', 'WARN', /could not be asked/],

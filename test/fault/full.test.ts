@@ -164,6 +164,7 @@ test.each(seedsOf(10, 1))(
     while (sender.acknowledged.length < enough) await fill(sender);
     while (usedBytes(agent) > QUOTA) expect(await sender.send(1)).toEqual([]);
     await fill(sender);
+    expect(agent.run('status', '--json')).toContain('"payloads-shed"');
     await site.startCollector();
 
     const { lost, verdict, forks } = await settle(collector, [agent], sender.acknowledged);
