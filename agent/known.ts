@@ -42,10 +42,16 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
 }
 
 function shedIn(rows: Rows): Known['shed'] {
-  const found = rows.logs().flatMap(({ number }) => rows.shedAndHeld(number) ?? []);
-  const oldest = found[0]?.by;
-  const entries = found.reduce((sum, shed) => sum + shed.entries, 0);
-  return entries === 0 ? null : { entries, since: oldest === undefined ? null : readLine(oldest).time };
+  const ranges = rows.logs().flatMap(({ number }) => {
+    const held = rows.firstHeld(number);
+    const isHeld = rows.sheds(number).filter(({ end }) => end > held);
+    return isHeld.map(({ first, end }) => ({ number, first: Math.max(first, held), end }));
+  });
+  const [oldest] = ranges;
+  if (oldest === undefined) return null;
+  const by = rows.shedBy(oldest.number, oldest.first);
+  const entries = ranges.reduce((sum, { first, end }) => sum + end - first, 0);
+  return { entries, since: by === undefined ? null : readLine(by).time };
 }
 
 /** What lies in the data folder and was the store once: `damaged-<n>`, where the agent moves it, and what somebody called `log.db…`. */

@@ -189,6 +189,11 @@ function keepSheds(store: Store, salvage: Salvage, recovered: readonly Recovered
   }
 }
 
+/** For people. */
+export function describeUnread(pages: number): string {
+  return `${pages} ${pages === 1 ? 'page' : 'pages'} of the file could not be read from the disk`;
+}
+
 function describe({ aside }: RebuildOptions, salvage: Salvage, recovered: readonly Recovered[], loose: number): string {
   const logs = recovered.map(({ row, size, receipted, remains }) => {
     const last = salvage.seal(remains, remains.seals.last ?? 0);
@@ -199,6 +204,7 @@ function describe({ aside }: RebuildOptions, salvage: Salvage, recovered: readon
     const lost = describeGaps(remains, Math.max(size, receipted), end);
     return [`of ${row.origin} the first ${size} entries were recovered`, ...lost, head].join(', ');
   });
-  const found = logs.length === 0 ? ['no log was found in it'] : logs;
+  const unread = salvage.unreadablePages === 0 ? [] : [describeUnread(salvage.unreadablePages)];
+  const found = [...unread, ...(logs.length === 0 ? ['no log was found in it'] : logs)];
   return `${found.join('; ')}; ${loose} entries that were found outside of the chain were recorded again; the damaged files stand in ${aside}`;
 }

@@ -10,6 +10,7 @@ import { damagedStore } from './damage.ts';
 import type { Paths } from './generation.ts';
 import { setAsideIn } from './known.ts';
 import { follow, recoverPrefix, type PrefixStore } from './prefix.ts';
+import { describeUnread } from './rebuild.ts';
 import { damageOf, isRecovering } from './recover.ts';
 import { Salvage } from './salvage.ts';
 import { STORE } from './schema.ts';
@@ -120,7 +121,11 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
         `the prefix of ${formatCount(size)} entries ${what}, ${formatCount(sealed)} of them under seals, ${formatCount(receipted)} held by the collector${behind}`,
       );
     });
-    return found.length === 0 ? [warn('log', 'none is found in what is left of the file')] : found;
+    const unread = salvage.unreadablePages;
+    return [
+      ...(unread === 0 ? [] : [warn('disk', `${describeUnread(unread)}; see the kernel log, the card may be dying`)]),
+      ...(found.length === 0 ? [warn('log', 'none is found in what is left of the file')] : found),
+    ];
   } finally {
     salvage.close();
   }

@@ -3,7 +3,7 @@ import type { Subtree } from '../tlog/merkle.ts';
 import type { Seal } from '../tlog/seal.ts';
 import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { integrityOf, schemaOf } from '../program/sqlite.ts';
+import { integrityOf, preparedOf, schemaOf, type Prepared } from '../program/sqlite.ts';
 import { damagedStore } from './damage.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
@@ -14,16 +14,18 @@ import { LOG_STRIDE } from './schema.ts';
  */
 const ROWS_A_READ = 64;
 
+const SEAL = 'SELECT id, size, root, public_key, next_public_key, signature FROM seal';
 type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
 type RawSeal = [k: number, size: number, root: Uint8Array, key: Uint8Array, next: Uint8Array, signature: Uint8Array];
 
 /** Everything that is read from the agent's store, by the writer and beside it. */
 export class Rows {
   readonly #db: Database.Database;
-  readonly #prepared = new Map<string, Database.Statement>();
+  readonly #sql: Prepared;
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#sql = preparedOf(db);
   }
 
   close(): void {
@@ -63,21 +65,22 @@ export class Rows {
     return row;
   }
 
-  /** Entries `[from, to)`, ascending, a few at a time: what is written meanwhile may be seen. */
+  /** Those of the entries `[from, to)` that are held, ascending, a few at a time: what is written meanwhile may be seen. */
   *entries(log: number, from: number, to: number): Generator<EntryRow> {
     for (let at = from; at < to;) {
-      const rows = this.#entries(log, at, Math.min(to, at + ROWS_A_READ));
+      const rows = this.#entries(log, at, to);
       yield* rows;
       const last = rows.at(-1);
-      if (last === undefined) return;
+      if (last === undefined || rows.length < ROWS_A_READ) return;
       at = last.index + 1;
     }
   }
 
   #entries(log: number, from: number, to: number): EntryRow[] {
     const base = log * LOG_STRIDE;
-    const rows = this.#sql('SELECT id, stem, payload, payload_hash, leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id').raw();
-    return (rows.all(base + from, base + to) as RawEntry[]).map(([id, stem, payload, payloadHash, leaf]) => ({
+    const sql = 'SELECT id, stem, payload, payload_hash, leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id LIMIT ?';
+    const rows = this.#sql(sql).raw();
+    return (rows.all(base + from, base + to, ROWS_A_READ) as RawEntry[]).map(([id, stem, payload, payloadHash, leaf]) => ({
       index: id - base,
       stem,
       payload,
@@ -108,12 +111,9 @@ export class Rows {
   /** Seals from number `k` on, `atOnce` read at a time. */
   *seals(log: number, k = 0, atOnce = ROWS_A_READ): Generator<Omit<Seal, 'logId'>> {
     const base = log * LOG_STRIDE;
-    const sql =
-      'SELECT id, size, root, public_key, next_public_key, signature FROM seal WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?';
+    const sql = this.#sql(`${SEAL} WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?`).raw();
     for (let at = k; ;) {
-      const rows = this.#sql(sql)
-        .raw()
-        .all(base + at, range(log)[1], atOnce) as RawSeal[];
+      const rows = sql.all(base + at, range(log)[1], atOnce) as RawSeal[];
       for (const row of rows) yield toSeal(row, base);
       if (rows.length < atOnce) return;
       at += rows.length;
@@ -130,10 +130,8 @@ export class Rows {
   }
 
   #seal(log: number, where: string, ...values: number[]): Omit<Seal, 'logId'> | undefined {
-    const sql = `SELECT id, size, root, public_key, next_public_key, signature FROM seal WHERE ${where} LIMIT 1`;
-    const row = this.#sql(sql)
-      .raw()
-      .get(...values) as RawSeal | undefined;
+    const sql = this.#sql(`${SEAL} WHERE ${where} LIMIT 1`).raw();
+    const row = sql.get(...values) as RawSeal | undefined;
     return row === undefined ? undefined : toSeal(row, log * LOG_STRIDE);
   }
 
@@ -161,20 +159,19 @@ export class Rows {
 
   /** Where the last shed range of a log ends. */
   shedUntil(log: number): number {
-    const end = this.#sql('SELECT max(end_id) FROM shed WHERE first_id BETWEEN ? AND ?')
-      .pluck()
-      .get(...range(log)) as number | null;
-    return end === null ? 0 : end - log * LOG_STRIDE;
+    const sql = 'SELECT max(end_id) - ? FROM shed WHERE first_id BETWEEN ? AND ?';
+    return (
+      (this.#sql(sql)
+        .pluck()
+        .get(log * LOG_STRIDE, ...range(log)) as number | null) ?? 0
+    );
   }
 
-  /** Entries that are still held and may have lost their payloads, and the entry that says so of the oldest; undefined where there are none. */
-  shedAndHeld(log: number): { readonly entries: number; readonly by: EntryRow | undefined } | undefined {
+  /** Ranges of entries that may have lost their payloads, ascending. */
+  sheds(log: number): { readonly first: number; readonly end: number }[] {
+    const sql = 'SELECT first_id - ? AS first, end_id - ? AS end FROM shed WHERE first_id BETWEEN ? AND ? ORDER BY first_id';
     const base = log * LOG_STRIDE;
-    const held = base + this.firstHeld(log);
-    const sql = `SELECT sum(end_id - max(first_id, ?)) AS entries, max(min(first_id), ?) AS first FROM shed
-      WHERE end_id > ? AND first_id BETWEEN ? AND ?`;
-    const { entries, first } = this.#sql(sql).get(held, held, held, ...range(log)) as Record<'entries' | 'first', number | null>;
-    return entries === null || first === null ? undefined : { entries, by: this.shedBy(log, first - base) };
+    return this.#sql(sql).all(base, base, ...range(log)) as { first: number; end: number }[];
   }
 
   isShed(log: number, index: number): boolean {
@@ -240,12 +237,6 @@ export class Rows {
     return this.#sql(sql)
       .pluck()
       .all(log, level, from, from + count) as Uint8Array[];
-  }
-
-  #sql(text: string): Database.Statement {
-    const prepared = this.#prepared.get(text) ?? this.#db.prepare(text);
-    this.#prepared.set(text, prepared);
-    return prepared;
   }
 }
 

@@ -60,6 +60,11 @@ export class Salvage {
     this.#file.close();
   }
 
+  /** Of the file, what the disk did not give back: it counts as empty. */
+  get unreadablePages(): number {
+    return this.#file.unreadable;
+  }
+
   /** In order. */
   get logs(): readonly Remains[] {
     return [...this.#logs.values()].sort((a, b) => a.number - b.number);

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import { attempt } from '../program/sqlite-error.ts';
-import { createStore, openStore } from '../program/sqlite.ts';
+import { createStore, openStore, preparedOf, type Prepared } from '../program/sqlite.ts';
 import type { Seal } from '../tlog/seal.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { Rows } from './rows.ts';
@@ -24,7 +24,7 @@ export class Store {
   readonly rows: Rows;
   readonly #db: Database.Database;
   readonly #path: string;
-  readonly #prepared = new Map<string, Database.Statement>();
+  readonly #sql: Prepared;
   readonly #insertEntries: Database.Statement;
   readonly #commit: (work: () => unknown) => unknown;
   /** The values of rows that wait until a statement is full, and how many there are. */
@@ -34,6 +34,7 @@ export class Store {
   private constructor(db: Database.Database, path: string) {
     this.#db = db;
     this.#path = path;
+    this.#sql = preparedOf(db);
     this.rows = new Rows(db);
     this.#insertEntries = db.prepare(insertEntries(ROWS_A_STATEMENT));
     const commit = db.transaction((work: () => unknown): unknown => {
@@ -165,9 +166,7 @@ export class Store {
   }
 
   #run(sql: string, ...values: unknown[]): void {
-    const prepared = this.#prepared.get(sql) ?? this.#db.prepare(sql);
-    this.#prepared.set(sql, prepared);
-    prepared.run(...values);
+    this.#sql(sql).run(...values);
   }
 }
 

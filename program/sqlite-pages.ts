@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { readAt } from './read-at.ts';
 import { walPages } from './sqlite-wal.ts';
 
 /** A column as SQLite stores it; floating point numbers, which no store of ours has, are none. */
@@ -33,6 +34,7 @@ export class PageFile {
   readonly #fd: number;
   readonly #wal: ReturnType<typeof walPages>;
   readonly #cache = new Map<number, Buffer>();
+  readonly #unreadable = new Set<number>();
   readonly pages: number;
 
   /** `path` and, if there is one, `path-wal`. */
@@ -46,6 +48,11 @@ export class PageFile {
   close(): void {
     this.#wal.close();
     closeSync(this.#fd);
+  }
+
+  /** Pages that the disk did not give back: so many of those that were looked at. */
+  get unreadable(): number {
+    return this.#unreadable.size;
   }
 
   *rows(): Generator<RawRow> {
@@ -109,13 +116,15 @@ export class PageFile {
     return Buffer.concat(parts);
   }
 
-  /** Zeros past the end, where the file was cut off. */
+  /** Zeros past the end, where the file was cut off, and where the disk does not give back what stood there. */
   #page(page: number): Buffer {
     if (page < 1 || page > this.pages) throw new RangeError(`page ${page}: expected one of ${this.pages}`);
     const known = this.#cache.get(page);
     if (known !== undefined) return known;
-    const bytes = this.#wal.read(page) ?? Buffer.alloc(PAGE_BYTES);
-    if (!this.#wal.numbers.has(page)) readSync(this.#fd, bytes, 0, PAGE_BYTES, (page - 1) * PAGE_BYTES);
+    const bytes = Buffer.alloc(PAGE_BYTES);
+    const isInWal = this.#wal.numbers.has(page);
+    const isRead = isInWal ? this.#wal.read(page, bytes) : readAt(this.#fd, bytes, (page - 1) * PAGE_BYTES);
+    if (!isRead) this.#unreadable.add(page);
     if (this.#cache.size >= CACHED_PAGES) this.#cache.clear();
     this.#cache.set(page, bytes);
     return bytes;

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync } from 'node:fs';
+import { readAt } from './read-at.ts';
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -10,14 +11,15 @@ type ByteOrder = 'big' | 'little';
 /** The newest committed version of each page that a WAL holds. */
 export interface WalPages {
   readonly numbers: ReadonlySet<number>;
-  read(page: number): Buffer | undefined;
+  /** One of {@link numbers}, into `bytes`. False where the disk does not give it back. */
+  read(page: number, bytes: Buffer): boolean;
   close(): void;
 }
 
-const NONE: WalPages = { numbers: new Set(), read: () => undefined, close: () => undefined };
+const NONE: WalPages = { numbers: new Set(), read: () => false, close: () => undefined };
 
 /**
- * What SQLite itself would take from a WAL: all frames up to the last commit before the first frame that does not fit,
+ * What SQLite itself would take from a WAL: all frames up to the last commit before the first frame that does not fit or can't be read,
  * sqlite.org/fileformat2.html §4. Nothing where there is no file, or one without a header.
  * ```
  * header = magic, version, page size, number, salt (2), checksum (2)        u32be each
@@ -30,13 +32,7 @@ export function walPages(path: string, pageBytes: number): WalPages {
   const offsets = committed(fd, pageBytes);
   return {
     numbers: new Set(offsets.keys()),
-    read: (page) => {
-      const offset = offsets.get(page);
-      if (offset === undefined) return undefined;
-      const bytes = Buffer.alloc(pageBytes);
-      readSync(fd, bytes, 0, pageBytes, offset);
-      return bytes;
-    },
+    read: (page, bytes) => readAt(fd, bytes, offsets.get(page) as number),
     close: () => {
       closeSync(fd);
     },
@@ -48,7 +44,7 @@ function committed(fd: number, pageBytes: number): Map<number, number> {
   const { size } = fstatSync(fd);
   const offsets = new Map<number, number>();
   const header = Buffer.alloc(HEADER_BYTES);
-  readSync(fd, header, 0, HEADER_BYTES, 0);
+  if (!readAt(fd, header, 0)) return offsets;
   const magic = header.readUInt32BE(0);
   const order: ByteOrder = magic === MAGIC ? 'little' : 'big';
   if ((magic !== MAGIC && magic !== MAGIC + 1) || header.readUInt32BE(8) !== pageBytes) return offsets;
@@ -57,7 +53,7 @@ function committed(fd: number, pageBytes: number): Map<number, number> {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
   let open: [page: number, offset: number][] = [];
   for (let at = HEADER_BYTES; at + frame.length <= size; at += frame.length) {
-    readSync(fd, frame, 0, frame.length, at);
+    if (!readAt(fd, frame, at)) break;
     if (!frame.subarray(8, 16).equals(header.subarray(16, 24))) break;
     sum = checksum(checksum(sum, frame.subarray(0, 8), order), frame.subarray(FRAME_HEADER_BYTES), order);
     if (sum[0] !== frame.readUInt32BE(16) || sum[1] !== frame.readUInt32BE(20)) break;

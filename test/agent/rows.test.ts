@@ -246,3 +246,14 @@ test('integrity is nothing but well in a file that is', () => {
   device.with((writer) => writer.append(messages(100)));
   expect(device.read((rows) => rows.integrity())).toEqual([]);
 });
+
+test('of a range those entries come that are held, however many before them or between them are not', () => {
+  const device = newDevice();
+  device.with((writer) => writer.append(messages(5000)));
+  device.sql('DROP TRIGGER entry_delete; DELETE FROM entry WHERE id < 2500 OR id BETWEEN 2600 AND 4998');
+  device.read((rows) => {
+    const held = [...Array.from({ length: 100 }, (_, i) => 2500 + i), 4999];
+    expect(Array.from(rows.entries(0, 0, 5000), ({ index }) => index)).toEqual(held);
+    expect(Array.from(rows.entries(0, 10, 4999), ({ index }) => index)).toEqual(held.slice(0, -1));
+  });
+});

@@ -1,13 +1,11 @@
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { PageFile } from '../../program/sqlite-pages.ts';
 import { deviceIn, temporaryFolder } from '../agent/device.ts';
 import { ask } from '../agent/http-client.ts';
-import { newAgent, type AgentProcess } from '../support/agent-process.ts';
-import { AGENT, execute, type Ended } from './program.ts';
-import { runsOf, state } from './runs.ts';
-import { approveAll, newSite, post, settle, TOPIC, type Site } from './site.ts';
+import { account, endsMarked, missing, newGateway, pageOf, payloadOf, recovers, type Gateway } from './gateway.ts';
+import { runsOf } from './runs.ts';
+import { newSite, post } from './site.ts';
 
 // A store of more than 64 MiB, and of more than 20,000 entries that no receipt covers: a start does not look at all of it. What is
 // damaged elsewhere is met while the agent runs. It ends with one line, the next start looks at everything, moves the store aside and
@@ -21,35 +19,10 @@ const FEWER = 6000;
 const PAGE = 4096;
 /** Of those that a start does not look at. */
 const SPOILT = 1200;
-const MARKED = 'at its next start the agent looks through all of it and recovers what it holds; delete nothing';
 
 type Settings = Readonly<Record<string, string>>;
 /** So little that what is receipted is pruned at once; so much that nothing is. */
 const [PRUNING, ROOMY]: [Settings, Settings] = [{ 'store.quota_bytes': '80000000' }, { 'store.quota_bytes': '4000000000' }];
-
-/** As long as fits a page with all that stands around it: a page, an entry. */
-function payloadOf(i: number): string {
-  return `${i} ${((i * 2_654_435_761) % 4_294_967_296).toString(36).padEnd(3200, '-abcdefghij')}`;
-}
-
-interface Gateway {
-  readonly agent: AgentProcess;
-  /** Path of its store. */
-  readonly store: string;
-  readonly acknowledged: string[];
-  /** Another command of it, whatever it ends with. */
-  command(args: readonly string[], input?: string): Promise<Ended>;
-}
-
-/** One that has recorded for long. */
-async function newGateway(length = MESSAGES): Promise<Gateway> {
-  const agent = newAgent();
-  const acknowledged = Array.from({ length }, (_, i) => payloadOf(i));
-  const own = [AGENT, '--config', join(agent.folder, 'agent.toml'), '--set', `store.directory=${agent.data}`];
-  const command: Gateway['command'] = (args, input = '') => execute([process.execPath, ...own, ...args], { input });
-  expect(await command(['append', '--topic', TOPIC], `${acknowledged.join('\n')}\n`)).toMatchObject({ code: 0 });
-  return { agent, store: join(agent.data, 'log.db'), acknowledged, command };
-}
 
 function overwrite(path: string, at: number, bytes: Uint8Array): void {
   const file = openSync(path, 'r+');
@@ -58,11 +31,7 @@ function overwrite(path: string, at: number, bytes: Uint8Array): void {
 }
 
 function zeroPageOf(store: string, index: number): void {
-  const file = new PageFile(store);
-  const found = [...file.rows()].find(({ id, values }) => id === index && values.length === 5);
-  file.close();
-  if (found === undefined) throw new Error(`expected entry ${index} in ${store}, got none`);
-  overwrite(store, (found.page - 1) * PAGE, new Uint8Array(PAGE));
+  overwrite(store, (pageOf(store, index).page - 1) * PAGE, new Uint8Array(PAGE));
 }
 
 /** Changes one bit of these bytes, wherever they stand: to SQLite they are as good as before. */
@@ -78,42 +47,6 @@ function spoilFreeList(store: string): void {
   const trunk = readFileSync(store).readUInt32BE(32);
   expect(trunk).toBeGreaterThan(0);
   overwrite(store, (trunk - 1) * PAGE, new Uint8Array(PAGE).fill(0xff));
-}
-
-/** It ends by itself, with one line that a technician can read, and leaves a mark. */
-async function endsMarked({ agent, store }: Gateway): Promise<void> {
-  await agent.hears(MARKED);
-  expect(await agent.stop()).toBe(1);
-  expect(existsSync(`${store}.suspect`)).toBe(true);
-  const lines = agent.said().split('\n');
-  expect(lines.find((text) => text.includes(MARKED))).toMatch(/^tallystick-agent: .*: expected /);
-  expect(lines.filter((text) => text.includes('internal error'))).toEqual([]);
-}
-
-async function recovers({ agent, store }: Gateway, settings: Settings): Promise<void> {
-  await agent.start(settings);
-  expect(agent.said()).toContain('the store may be damaged (');
-  expect(agent.said()).toMatch(/the store was damaged and stands in .*damaged-1: of /);
-  expect(existsSync(`${store}.suspect`)).toBe(false);
-}
-
-/** Lets in the generation that goes on, waits until all is delivered, and has everything walked. */
-async function account(name: string, gateway: Gateway, { collector }: Site): Promise<Awaited<ReturnType<typeof settle>>> {
-  const { agent, acknowledged } = gateway;
-  await vi.waitFor(() => {
-    approveAll(collector);
-    expect(agent.read((rows) => rows.logs().at(-1)?.admission)).not.toBeNull();
-  }, WAIT);
-  const settled = await settle(collector, [agent], acknowledged);
-  state(`late damage, ${name}`, { ...settled, lost: settled.lost.length });
-  return settled;
-}
-
-/** What the gateway itself does not hold, of what it acknowledged. */
-function missing({ agent, acknowledged }: Gateway): string[] {
-  agent.verify();
-  const found = new Set(agent.entries().map(({ payload }) => payload));
-  return acknowledged.filter((payload) => !found.has(payload));
 }
 
 describe('damage that the uplink meets', () => {
@@ -150,7 +83,7 @@ describe('damage that the uplink meets', () => {
     '%s: all else is delivered',
     { timeout: TIMEOUT },
     async (name, spoil, lost, told) => {
-      const gateway = await newGateway();
+      const gateway = await newGateway(MESSAGES);
       const { agent, acknowledged } = gateway;
       spoil(gateway);
       const site = await newSite();
@@ -161,7 +94,7 @@ describe('damage that the uplink meets', () => {
       await recovers(gateway, settings);
       expect(agent.said()).toMatch(told);
       acknowledged.push(...(await post(agent, 100, 5)));
-      const settled = await account(name, gateway, site);
+      const settled = await account(`late damage, ${name}`, gateway, site);
       expect(settled.lost).toEqual(lost.map(payloadOf));
       expect(settled).toMatchObject({ doubled: 0, forks: 0, verdict: 'intact' });
     },
@@ -184,7 +117,7 @@ describe('damage that is met where room is made or used', () => {
     '%s: nothing is lost',
     { timeout: TIMEOUT },
     async (name, before, then, spoil) => {
-      const gateway = await newGateway();
+      const gateway = await newGateway(MESSAGES);
       const { agent, store, acknowledged } = gateway;
       const site = await newSite();
       const settings = site.settingsOf(agent);
@@ -200,13 +133,18 @@ describe('damage that is met where room is made or used', () => {
       await endsMarked(gateway);
       await recovers(gateway, { ...settings, ...then });
       acknowledged.push(...(await post(agent, 0, 5)));
-      expect(await account(name, gateway, site)).toMatchObject({ lost: [], doubled: 0, forks: 0, verdict: 'intact' });
+      expect(await account(`late damage, ${name}`, gateway, site)).toMatchObject({
+        lost: [],
+        doubled: 0,
+        forks: 0,
+        verdict: 'intact',
+      });
     },
   );
 });
 
 test('damage that is met by who asks for the status: the next start mends it', { timeout: TIMEOUT }, async () => {
-  const gateway = await newGateway();
+  const gateway = await newGateway(MESSAGES);
   const { agent, store } = gateway;
   // The status tells the time of the first entry that no receipt covers.
   deviceIn(agent.data).receive(SPOILT);

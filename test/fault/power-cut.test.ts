@@ -1,11 +1,8 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent } from '../support/agent-process.ts';
 import { missing } from './program.ts';
-import { CAN_CUT_POWER, newDisk, type Disk } from './power-cut.ts';
+import { CAN_HAVE_DISKS, losesUnflushed, onDisk } from './disk.ts';
 import { runsOf, state } from './runs.ts';
 import { newSite, postUntil, settle } from './site.ts';
 
@@ -19,26 +16,11 @@ const OFTEN = {
 };
 const SEED = Number(process.env['FAULT_SEED'] ?? '1');
 
-/** The program's data, moved to a disk; the program sees no difference. */
-async function onDisk(data: string): Promise<Disk> {
-  const home = mkdtempSync(join(tmpdir(), 'tallystick-power-'));
-  onTestFinished(() => {
-    rmSync(home, { recursive: true, force: true });
-  });
-  const disk = newDisk(home);
-  await disk.on();
-  cpSync(data, join(disk.folder, 'data'), { recursive: true });
-  rmSync(data, { recursive: true });
-  symlinkSync(join(disk.folder, 'data'), data);
-  disk.sync();
-  return disk;
-}
-
 test('is tried where block devices can be had, and always in CI', () => {
-  if (!CAN_CUT_POWER) missing('nbdkit, nbdfuse, loop devices and root', 'no power is cut');
+  if (!CAN_HAVE_DISKS) missing('nbdkit, nbdfuse, loop devices and root', 'no power is cut');
 });
 
-test.runIf(CAN_CUT_POWER)(
+test.runIf(CAN_HAVE_DISKS)(
   `power cuts: what was acknowledged is there, nothing twice, no fork, and both start by themselves (seed ${SEED})`,
   async () => {
     const random = seeded(SEED);
@@ -46,7 +28,7 @@ test.runIf(CAN_CUT_POWER)(
     const { collector } = site;
     const agent = newAgent();
     await collector.stop();
-    const disks = { agent: await onDisk(agent.data), collector: await onDisk(collector.data) };
+    const disks = { agent: await onDisk(agent.data, losesUnflushed), collector: await onDisk(collector.data, losesUnflushed) };
     const own = { ...site.settingsOf(agent), ...OFTEN };
     const start = {
       // Without a time to keep them, what is receipted is pruned at once.
