@@ -53,7 +53,7 @@ export async function appendLines(input: AsyncIterable<Uint8Array>, options: App
     bytes += text.length + 1;
     try {
       if (text.length > MAX_LINE_BYTES) throw new Error(`expected at most ${MAX_LINE_BYTES} bytes, got more`);
-      if (text.length > 0) batch.push(toMessage(options.suite, heard(text, options), options.read(), options.maxPayloadBytes));
+      if (text.length > 0) batch.push(toMessage(heard(text, options), options.read(), options.maxPayloadBytes));
     } catch (error) {
       throw refuse(error, line, firstLine, recorded);
     }

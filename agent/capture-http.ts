@@ -28,7 +28,7 @@ export interface HttpOptions extends CaptureParts {
 const MESSAGES = '/v1/messages';
 const STATUS = '/v1/status';
 /** Requests of many messages whose bodies are held at the same time. */
-const BATCHES_AT_ONCE = 4;
+const BATCHES_AT_ONCE = 2;
 const MAX_CONNECTIONS = 256;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;

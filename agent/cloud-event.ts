@@ -1,6 +1,6 @@
 import { decodeBase64, decodeUtf8, encodeUtf8 } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
-import { checkOnce, sourceOfElements, sourceOfMembers } from './json-source.ts';
+import { checkOnce, sourceOfMembers } from './json-source.ts';
 
 /** A CloudEvent (1.0) as a message without its source: its subject is the topic, its `datacontenttype` the `content-type`. */
 export interface CloudEvent {
@@ -34,18 +34,6 @@ export function parseCloudEvent(text: string): CloudEvent {
   if (base64 !== undefined && typeof base64 !== 'string') throw new Error('data_base64: expected a string, got another value');
   if (base64 !== undefined) return { topic, attributes, payload: decodeBase64(base64) };
   return { topic, attributes, payload: encodeUtf8(typeof data === 'string' && !isJson(type) ? data : (source ?? '')) };
-}
-
-/** A batch: a JSON array of events. An error names the event by its place, from 1. */
-export function parseCloudEvents(text: string): CloudEvent[] {
-  if (!Array.isArray(parse(text))) throw new Error('expected a JSON array of events, got another value');
-  return sourceOfElements(text).map((element, i) => {
-    try {
-      return parseCloudEvent(element);
-    } catch (error) {
-      throw new Error(`event ${i + 1}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-    }
-  });
 }
 
 /** The context of an event whose attributes are headers `ce-…` (binary mode); undefined where they are not. Names are lowercase. */

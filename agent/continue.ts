@@ -1,6 +1,6 @@
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { encode, Reader } from '../tlog/cbor.ts';
-import { readHeader, type Attribute } from '../tlog/entry.ts';
+import { encodeStem, readHeader, type Attribute } from '../tlog/entry.ts';
 import { addAttributes } from '../tlog/message.ts';
 import { assert } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
@@ -85,11 +85,12 @@ function moved(suite: Suite, rows: Rows, closed: LogRow, row: EntryRow, reading:
     ['$time', String(header.time)],
   ];
   if (row.payload !== null) {
-    return { header: { ...header, ...reading, attributes: addAttributes(header.attributes, own) }, payload: row.payload };
+    const attributes = addAttributes(header.attributes, own);
+    return { stem: encodeStem({ ...header, ...reading, attributes }), payload: row.payload };
   }
   // Its bytes are not here: what goes on is the commitment to them, which a salt of the new log could not renew.
   const attributes = addAttributes(header.attributes, [...own, COMMITMENT]);
-  return { header: { ...header, ...reading, attributes }, payload: commitment(suite, rows, closed, row) };
+  return { stem: encodeStem({ ...header, ...reading, attributes }), payload: commitment(suite, rows, closed, row) };
 }
 
 /** CBOR `[payload-hash, salt]` of the place it had; the salt is empty where it was erased. */

@@ -1,5 +1,5 @@
 import { encodeUtf8 } from '../tlog/bytes.ts';
-import { AGENT_SOURCE } from '../tlog/entry.ts';
+import { AGENT_SOURCE, encodeStem } from '../tlog/entry.ts';
 import type { Reading } from './clock.ts';
 import type { Message } from './log.ts';
 
@@ -28,7 +28,7 @@ export interface Events {
 /** An event of the agent itself, as an entry like any other. */
 export function event<Topic extends keyof Events>(reading: Reading, topic: Topic, payload: Events[Topic]): Message {
   return {
-    header: { ...reading, source: AGENT_SOURCE, topic, attributes: [] },
+    stem: encodeStem({ ...reading, source: AGENT_SOURCE, topic, attributes: [] }),
     payload: encodeUtf8(JSON.stringify(payload)),
   };
 }

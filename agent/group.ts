@@ -29,7 +29,7 @@ interface Waiting {
 /** The most that waits for a commit. */
 export const MAX_WAITING_MESSAGES = 2048;
 export const MAX_WAITING_BYTES = 8 * 2 ** 20;
-/** What a message takes beside its payload. */
+/** What a message takes beside its bytes. */
 const MESSAGE_BYTES = 512;
 
 /**
@@ -65,7 +65,8 @@ export class Group {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ messages, resolve, reject });
       this.#messages += messages.length;
-      for (const { payload } of messages) this.#bytes += MESSAGE_BYTES + (payload instanceof Uint8Array ? payload.length : 0);
+      for (const { stem, payload } of messages)
+        this.#bytes += MESSAGE_BYTES + stem.length + (payload instanceof Uint8Array ? payload.length : 0);
       if (this.#messages >= MAX_WAITING_MESSAGES || this.#bytes >= MAX_WAITING_BYTES) this.commit();
       else if (this.#messages >= this.#options.maxEntries || this.#options.maxDelayMs === 0) this.hurry();
       else this.#timer ??= setTimeout(() => this.hurry(), this.#options.maxDelayMs);

@@ -1,16 +1,14 @@
 /**
- * Bytes that are put together piece by piece, again and again in the same memory: no piece is held for longer than it takes to copy
- * it, and there is no large array for each turn.
+ * Bytes that are put together piece by piece, again and again in the same memory. No piece is held for longer than it takes to copy it:
+ * each takes a hundred bytes beside its own, and whoever sends may make them as small as he likes.
  */
 export class GrowingBytes {
-  readonly #step: number;
   #bytes: Uint8Array;
   #length = 0;
 
-  /** Takes memory in steps of so many bytes, and keeps it. */
-  constructor(step: number) {
-    this.#step = step;
-    this.#bytes = new Uint8Array(step);
+  /** Takes memory for so many bytes at first, half as much again where that is too little, and keeps it. */
+  constructor(bytes: number) {
+    this.#bytes = new Uint8Array(bytes);
   }
 
   get length(): number {
@@ -24,7 +22,7 @@ export class GrowingBytes {
   append(piece: Uint8Array): void {
     const length = this.#length + piece.length;
     if (length > this.#bytes.length) {
-      const larger = new Uint8Array(length + this.#step);
+      const larger = new Uint8Array(Math.ceil(1.5 * length));
       larger.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = larger;
     }

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
+import { GrowingBytes } from './growing-bytes.ts';
 import { Problem } from './http-problem.ts';
 
+/** What is read ahead. */
+const PIECE_BYTES = 65_536;
 const LF = 10;
 const CR = 13;
 
@@ -12,40 +15,96 @@ export function announcedBytes({ headers }: IncomingMessage, maxBytes: number): 
   return Number(announced);
 }
 
-/** The body as it comes. Throws a {@link Problem} (413) once it is over the limit. */
-export async function* pieces(incoming: IncomingMessage, maxBytes: number): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  // The connection must outlive a body that is refused half-way: the answer goes over it.
-  for await (const piece of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-    bytes += piece.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes, 'more');
-    yield piece;
+/**
+ * The body of a request, which is read ahead from the beginning, so far that the chunks it comes in are put together: the parser makes
+ * an object of each, of a hundred bytes and more, and who sends may make them as small as he likes.
+ */
+export class Body {
+  readonly #incoming: IncomingMessage;
+  readonly #maxBytes: number;
+  readonly #ahead = new GrowingBytes(0);
+  #bytes = 0;
+  #hasEnded = false;
+  #isRefused = false;
+  #error: Error | undefined;
+  #onChange: () => void = () => undefined;
+
+  /** Throws a {@link Problem} (413) where it says that it is over the limit. */
+  constructor(incoming: IncomingMessage, maxBytes: number) {
+    this.#incoming = incoming;
+    this.#maxBytes = maxBytes;
+    announcedBytes(incoming, maxBytes);
+    incoming.on('data', (chunk: Uint8Array) => {
+      this.#take(chunk);
+    });
+    incoming.once('end', () => {
+      this.#hasEnded = true;
+      this.#onChange();
+    });
+    incoming.once('error', (error) => {
+      this.#error = error;
+      this.#onChange();
+    });
+  }
+
+  /** As it comes, some tens of kilobytes at a time. Throws a {@link Problem} (413) once it is over the limit. */
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        if (this.#error !== undefined) throw this.#error;
+        if (this.#bytes > this.#maxBytes) throw tooLarge(this.#maxBytes, 'more');
+        if (this.#ahead.length > 0) {
+          const piece = this.#ahead.first(this.#ahead.length).slice();
+          this.#ahead.clear();
+          this.#incoming.resume();
+          yield piece;
+        } else if (this.#hasEnded) return;
+        else await new Promise<void>((resolve) => (this.#onChange = resolve));
+      }
+    } finally {
+      // What still comes is let go: the connection must outlive a body that is refused half-way, as the answer goes over it.
+      this.#isRefused = true;
+      this.#incoming.resume();
+    }
+  }
+
+  async whole(): Promise<Uint8Array> {
+    const all = new GrowingBytes(PIECE_BYTES);
+    for await (const piece of this.pieces()) all.append(piece);
+    return all.first(all.length);
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#isRefused) return;
+    this.#bytes += chunk.length;
+    this.#ahead.append(chunk);
+    if (this.#ahead.length >= PIECE_BYTES) this.#incoming.pause();
+    this.#onChange();
   }
 }
 
-export async function wholeBody(incoming: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
-  const all: Uint8Array[] = [];
-  for await (const piece of pieces(incoming, maxBytes)) all.push(piece);
-  return Buffer.concat(all);
-}
-
-/** The lines of the body, without LF or CR LF; a last one without it counts. */
-export async function* lines(incoming: IncomingMessage, maxBytes: number): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
+/**
+ * The lines of the body, without LF or CR LF; a last one without it counts. Of one over `maxLineBytes` come so many and one more, as
+ * soon as they are there.
+ */
+export async function* lines(body: Body, maxLineBytes: number): AsyncGenerator<Uint8Array> {
+  const rest = new GrowingBytes(PIECE_BYTES);
   const take = (last: Uint8Array): Uint8Array => {
-    const line = parts.length === 0 ? last : Buffer.concat([...parts, last]);
-    parts = [];
+    if (rest.length > 0) rest.append(last);
+    const line = rest.length === 0 ? last : rest.first(rest.length).slice();
+    rest.clear();
     return line.at(-1) === CR ? line.subarray(0, -1) : line;
   };
-  for await (const piece of pieces(incoming, maxBytes)) {
+  for await (const piece of body.pieces()) {
     let start = 0;
     for (let end = piece.indexOf(LF); end >= 0; end = piece.indexOf(LF, start)) {
       yield take(piece.subarray(start, end));
       start = end + 1;
     }
-    if (start < piece.length) parts.push(piece.subarray(start));
+    if (start < piece.length) rest.append(piece.subarray(start));
+    if (rest.length > maxLineBytes) yield rest.first(maxLineBytes + 1);
   }
-  if (parts.length > 0) yield take(new Uint8Array());
+  if (rest.length > 0) yield take(new Uint8Array());
 }
 
 function tooLarge(maxBytes: number, got: string): Problem {

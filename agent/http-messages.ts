@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import { decodeUtf8 } from '../tlog/bytes.ts';
 import { foldHeader } from '../tlog/message.ts';
 import type { CaptureParts } from './capture.ts';
-import { parseCloudEvent, parseCloudEvents, type CloudEvent } from './cloud-event.ts';
-import { announcedBytes, lines, pieces, wholeBody, type Turnstile } from './http-body.ts';
+import { parseCloudEvent, type CloudEvent } from './cloud-event.ts';
+import { announcedBytes, Body, lines, type Turnstile } from './http-body.ts';
 import { httpHeader, mediaType } from './http-headers.ts';
 import { Problem, readOr400 } from './http-problem.ts';
 import { Intake } from './intake.ts';
+import { elementsOf } from './json-source.ts';
 import type { Message } from './log.ts';
 import { toMessage, withPayload } from './message.ts';
 import { parseJsonMessage, type JsonMessage } from './ndjson.ts';
@@ -21,6 +22,12 @@ export interface HttpMessages extends Omit<CaptureParts, 'group' | 'logger'> {
 
 /** Of one request: they are recorded in one commit, which keeps all others waiting. */
 const MAX_MESSAGES = 16_384;
+
+/**
+ * Of one message: what JSON.parse makes of it takes twenty times as much, of V8's heap, which the service bounds. In its own request a
+ * message may be as long as any.
+ */
+const MAX_JSON_BYTES = 2 ** 20;
 
 const NDJSON = 'application/x-ndjson';
 const EVENT = 'application/cloudevents+json';
@@ -38,7 +45,7 @@ export async function readMessage(options: HttpMessages, incoming: IncomingMessa
   }
   const intake = new Intake(maxPayloadBytes);
   if (folded.before !== undefined) intake.add(folded.before);
-  for await (const piece of pieces(incoming, maxBodyBytes)) intake.add(piece);
+  for await (const piece of new Body(incoming, maxBodyBytes).pieces()) intake.add(piece);
   return withPayload(source, folded, read(), intake.end());
 }
 
@@ -52,40 +59,61 @@ export async function readMessages(options: HttpMessages, incoming: IncomingMess
   }
   const encoding = incoming.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') throw new Problem(415, `expected a body without Content-Encoding, got ${encoding}`);
-  announcedBytes(incoming, options.maxBodyBytes);
+  const body = new Body(incoming, options.maxBodyBytes);
   return options.turnstile.pass(async () => {
-    const messages = type === NDJSON ? await readLines(options, incoming) : await readEvents(options, incoming, type);
+    const messages = type === NDJSON ? await readLines(options, body) : await readEvents(options, body, type);
     if (messages.length === 0) throw new Problem(400, 'expected at least one message, got none');
     return messages;
   });
 }
 
-async function readLines(options: HttpMessages, incoming: IncomingMessage): Promise<Message[]> {
+async function readLines(options: HttpMessages, body: Body): Promise<Message[]> {
   const messages: Message[] = [];
   let number = 0;
-  for await (const line of lines(incoming, options.maxBodyBytes)) {
+  for await (const line of lines(body, MAX_JSON_BYTES)) {
     number++;
     if (line.length === 0) continue;
     const place = `line ${number}: `;
-    const message = readOr400(() => withTopic(parseJsonMessage(decodeUtf8(line))), place);
+    const message = readOr400(() => withTopic(parseJsonMessage(textOf(line, place))), place);
     refuseMore(messages.length);
     messages.push(make(options, message));
   }
   return messages;
 }
 
-async function readEvents(options: HttpMessages, incoming: IncomingMessage, type: string): Promise<Message[]> {
-  const body = await wholeBody(incoming, options.maxBodyBytes);
-  const events = readOr400(() => {
-    const text = decodeUtf8(body);
-    return type === EVENT ? [parseCloudEvent(text)] : parseCloudEvents(text);
+async function readEvents(options: HttpMessages, body: Body, type: string): Promise<Message[]> {
+  const bytes = await body.whole();
+  if (type === EVENT)
+    return [
+      make(
+        options,
+        readOr400(() => parseCloudEvent(textOf(bytes, ''))),
+      ),
+    ];
+  const messages: Message[] = [];
+  readOr400(() => {
+    for (const element of elementsOf(bytes)) {
+      const place = `event ${messages.length + 1}: `;
+      refuseMore(messages.length);
+      messages.push(
+        make(
+          options,
+          readOr400(() => parseCloudEvent(textOf(element, place)), place),
+        ),
+      );
+    }
   });
-  refuseMore(events.length - 1);
-  return events.map((event) => make(options, event));
+  return messages;
 }
 
-function make({ suite, source, read, maxPayloadBytes }: HttpMessages, message: CloudEvent): Message {
-  return toMessage(suite, { source, ...message }, read(), maxPayloadBytes);
+function textOf(json: Uint8Array, place: string): string {
+  if (json.length <= MAX_JSON_BYTES) return decodeUtf8(json);
+  const detail = `${place}expected at most ${MAX_JSON_BYTES} bytes of JSON for a message, got more; nothing of it was recorded`;
+  throw new Problem(413, `${detail}; what is longer goes to /v1/messages/<topic>, as it is`, { connection: 'close' });
+}
+
+function make({ source, read, maxPayloadBytes }: HttpMessages, message: CloudEvent): Message {
+  return toMessage({ source, ...message }, read(), maxPayloadBytes);
 }
 
 function withTopic(message: JsonMessage): CloudEvent {

@@ -37,6 +37,7 @@ export function readOr400<T>(read: () => T, place = ''): T {
   try {
     return read();
   } catch (error) {
+    if (error instanceof Problem) throw error;
     throw new Problem(
       400,
       `${place}${error instanceof Error ? error.message : String(error)}; nothing of the request was recorded`,

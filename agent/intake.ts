@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { concat } from '../tlog/bytes.ts';
 import { PAYLOAD_PREFIX } from '../tlog/payload.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 import type { StreamedPayload } from './log.ts';
 
 /**
@@ -9,7 +9,9 @@ import type { StreamedPayload } from './log.ts';
  */
 export class Intake {
   readonly #maxBytes: number;
-  #pieces: Uint8Array[] = [];
+  /** The first piece, as long as it is the only one. */
+  #only: Uint8Array | undefined;
+  #held: GrowingBytes | undefined;
   #hash: Hash | undefined;
   #bytes = 0;
 
@@ -22,21 +24,36 @@ export class Intake {
     return this.#bytes;
   }
 
-  /** Keeps the piece until {@link end}. */
+  /** The piece stays as it is until {@link end}. */
   add(piece: Uint8Array): void {
     this.#bytes += piece.length;
     if (this.#hash === undefined && this.#bytes > this.#maxBytes) {
-      this.#hash = createHash('sha256').update(Uint8Array.of(PAYLOAD_PREFIX));
-      for (const held of this.#pieces) this.#hash.update(held);
-      this.#pieces = [];
+      this.#hash = createHash('sha256').update(Uint8Array.of(PAYLOAD_PREFIX)).update(this.#kept());
+      this.#only = undefined;
+      this.#held = undefined;
     }
-    if (this.#hash === undefined) this.#pieces.push(piece);
+    if (this.#hash === undefined) this.#keep(piece);
     else this.#hash.update(piece);
   }
 
   end(): Uint8Array | StreamedPayload {
     const hash = this.#hash;
-    if (hash === undefined) return this.#pieces.length === 1 ? (this.#pieces[0] as Uint8Array) : concat(...this.#pieces);
-    return { bytes: this.#bytes, finish: (salt) => hash.update(salt).digest() };
+    return hash === undefined ? this.#kept() : { bytes: this.#bytes, finish: (salt) => hash.update(salt).digest() };
+  }
+
+  #keep(piece: Uint8Array): void {
+    if (this.#only === undefined) {
+      this.#only = piece;
+      return;
+    }
+    if (this.#held === undefined) {
+      this.#held = new GrowingBytes(2 * this.#bytes);
+      this.#held.append(this.#only);
+    }
+    this.#held.append(piece);
+  }
+
+  #kept(): Uint8Array {
+    return this.#held?.first(this.#held.length) ?? this.#only ?? new Uint8Array();
   }
 }

@@ -24,16 +24,51 @@ export function sourceOfMembers(text: string): Member[] {
   return members;
 }
 
-/** The texts of an array's elements; JSON.parse has said that the text is an array. */
-export function sourceOfElements(text: string): string[] {
-  const elements: string[] = [];
-  for (let at = text.indexOf('[') + 1; ;) {
-    at = skip(text, at, ' \t\r\n,');
-    if (text[at] === ']') return elements;
-    const end = endOfValue(text, at);
-    elements.push(text.slice(at, end).trimEnd());
-    at = end;
+/**
+ * The elements of a JSON array, one by one, as they stand in `bytes` (UTF-8), so that no more than one is ever parsed. Throws an Error
+ * on what is no array; that each element is JSON is for who parses it.
+ */
+export function* elementsOf(bytes: Uint8Array): Generator<Uint8Array> {
+  let at = skipSpace(bytes, 0);
+  if (bytes[at] !== ASCII['[']) throw new Error('expected a JSON array of events, got another value');
+  at = skipSpace(bytes, at + 1);
+  if (bytes[at] !== ASCII[']']) {
+    for (;;) {
+      const end = endOfElement(bytes, at);
+      yield bytes.subarray(at, end);
+      at = end;
+      if (bytes[at] !== ASCII[',']) break;
+      at++;
+    }
   }
+  if (bytes[at] !== ASCII[']'] || skipSpace(bytes, at + 1) !== bytes.length)
+    throw new Error('expected a JSON array of events and its end, got something else');
+}
+
+const ASCII = { '"': 0x22, ',': 0x2c, '[': 0x5b, '\\': 0x5c, ']': 0x5d, '{': 0x7b, '}': 0x7d } as const;
+const SPACE = [0x20, 0x09, 0x0a, 0x0d];
+
+function skipSpace(bytes: Uint8Array, from: number): number {
+  let at = from;
+  while (SPACE.includes(bytes[at] ?? 0)) at++;
+  return at;
+}
+
+/** Where its comma or the end of its array is; the end of `bytes` where there is none. */
+function endOfElement(bytes: Uint8Array, from: number): number {
+  let depth = 0;
+  let isString = false;
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (isString) {
+      if (byte === ASCII['\\']) at++;
+      else if (byte === ASCII['"']) isString = false;
+    } else if (byte === ASCII['"']) isString = true;
+    else if (byte === ASCII['['] || byte === ASCII['{']) depth++;
+    else if (depth === 0 && (byte === ASCII[','] || byte === ASCII[']'])) return at;
+    else if (byte === ASCII[']'] || byte === ASCII['}']) depth--;
+  }
+  return bytes.length;
 }
 
 /** JSON.parse keeps the last of two members with one name and says nothing of the others, which would be lost. */

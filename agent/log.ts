@@ -1,6 +1,6 @@
 import { equal } from '../tlog/bytes.ts';
 import { assert } from '../tlog/error.ts';
-import { encodeStem, stemLeafHash, type Header } from '../tlog/entry.ts';
+import { stemLeafHash } from '../tlog/entry.ts';
 import { treeOf, type Tree } from '../tlog/merkle.ts';
 import { payloadHash } from '../tlog/payload.ts';
 import { EPOCH_MAX_BYTES, epochCost, type SealState } from '../tlog/seal.ts';
@@ -20,8 +20,10 @@ export interface StreamedPayload {
   finish(salt: Uint8Array): Uint8Array;
 }
 
+/** What is to become an entry; small, as many of them may wait. */
 export interface Message {
-  readonly header: Header;
+  /** Of `encodeStem`: all of the entry but its payload. */
+  readonly stem: Uint8Array;
   readonly payload: Uint8Array | StreamedPayload;
 }
 
@@ -155,8 +157,7 @@ export class Log {
     this.#failed = false;
   }
 
-  #add({ header, payload }: Message): void {
-    const stem = encodeStem(header);
+  #add({ stem, payload }: Message): void {
     const kept = payload instanceof Uint8Array ? payload : null;
     const cost = epochCost(stem.length, kept?.length ?? 0);
     if (this.#epoch.bytes + cost > EPOCH_MAX_BYTES) this.#endEpoch();

@@ -1,5 +1,5 @@
 import { encode, Reader } from '../tlog/cbor.ts';
-import { readHeader, type Attribute } from '../tlog/entry.ts';
+import { encodeStem, readHeader, type Attribute } from '../tlog/entry.ts';
 import { addAttributes } from '../tlog/message.ts';
 import type { Reading } from './clock.ts';
 import { COMMITMENT } from './continue.ts';
@@ -55,7 +55,7 @@ function looseMessage({ index, stem, payload, payloadHash }: EntryRow, origin: s
   ];
   const attributes = addAttributes(header.attributes, payload === null ? [...own, COMMITMENT] : own);
   return {
-    header: { ...header, ...reading, attributes },
+    stem: encodeStem({ ...header, ...reading, attributes }),
     payload: payload ?? encode([payloadHash ?? NO_HASH, new Uint8Array()]),
   };
 }

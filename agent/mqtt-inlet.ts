@@ -73,11 +73,11 @@ export class MqttInlet implements PublishHandler {
   }
 
   onPublish(flags: number, head: Uint8Array, payload: Uint8Array): void {
-    const { suite, source, maxPayloadBytes } = this.#options;
+    const { source, maxPayloadBytes } = this.#options;
     const publish = decodePublish(flags, head, this.version);
     const { topic, attributes } = publish;
     const heard = { source, topic, attributes, payload };
-    this.#take(publish, isOwn(topic) ? undefined : toMessage(suite, heard, this.#now(), maxPayloadBytes));
+    this.#take(publish, isOwn(topic) ? undefined : toMessage(heard, this.#now(), maxPayloadBytes));
   }
 
   onLongPublish(flags: number, head: Uint8Array, payloadBytes: number): PayloadSink {

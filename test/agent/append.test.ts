@@ -1,3 +1,4 @@
+import { encodeStem } from '../../tlog/entry.ts';
 import { describe, expect, test } from 'vitest';
 import { appendLines, type AppendOptions } from '../../agent/append.ts';
 import type { Message } from '../../agent/log.ts';
@@ -5,7 +6,7 @@ import { EXIT, Failure } from '../../program/failure.ts';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
 import { seeded } from './seeded.ts';
-import { text } from './device.ts';
+import { text, headerOf } from './device.ts';
 import '../support/bytes-equal.ts';
 
 const MAX_LINE = 16 * 2 ** 20;
@@ -79,7 +80,7 @@ describe('lines', () => {
     const { batches, count } = record([bytes, Uint8Array.of(10)]);
     expect(await count).toBe(1);
     expect(batches[0]?.[0]).toEqual({
-      header: { time: 1, clock: 0, source: 'append', topic: 't', attributes: [] },
+      stem: encodeStem({ time: 1, clock: 0, source: 'append', topic: 't', attributes: [] }),
       payload: bytes,
     });
   });
@@ -89,7 +90,8 @@ describe('lines', () => {
     expect(await count).toBe(2);
     const [kept, hashed] = batches.flat();
     expect(kept?.payload).toHaveLength(65_536);
-    expect(hashed).toMatchObject({ header: { attributes: [['$size', '65537']] }, payload: { bytes: 65_537 } });
+    expect(hashed).toMatchObject({ payload: { bytes: 65_537 } });
+    expect(headerOf(hashed as Message).attributes).toEqual([['$size', '65537']]);
   });
 
   const CHUNK = 65_536;
@@ -193,7 +195,7 @@ describe('NDJSON', () => {
   ])('%s', async (_, input, topic, topics) => {
     const { batches, count } = record([input], { isJson: true, topic });
     await count;
-    expect(batches.flat().map(({ header }) => header.topic)).toEqual(topics);
+    expect(batches.flat().map((message) => headerOf(message).topic)).toEqual(topics);
   });
 
   const good = '{"topic":"a","payload":1}';

@@ -79,10 +79,10 @@ describe('a sound store', () => {
 
   test('pruned within an epoch, and shed', () => {
     const device = newDevice();
-    const header = { ...message('').header, attributes: [['$size', '8']] as const };
+    const { stem } = message('', { attributes: [['$size', '8']] });
     const large = { bytes: 8, finish: (): Uint8Array => new Uint8Array(32) };
     device.with((writer) => {
-      writer.append([...messages(6000), { header, payload: large }]);
+      writer.append([...messages(6000), { stem, payload: large }]);
       writer.log.seal();
     });
     device.receive(6001);

@@ -21,7 +21,7 @@ const LARGE = new Uint8Array(70_000).fill(3);
 
 function large(): Message {
   return {
-    header: message('', { topic: 'large', attributes: [['$size', '70000']] }).header,
+    ...message('', { topic: 'large', attributes: [['$size', '70000']] }),
     payload: { bytes: LARGE.length, finish: (salt) => payloadHash(native, LARGE, salt) },
   };
 }

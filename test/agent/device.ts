@@ -17,7 +17,7 @@ import { encodeUtf8 } from '../../tlog/bytes.ts';
 import { Reader } from '../../tlog/cbor.ts';
 import { signCheckpoint } from '../../tlog/checkpoint.ts';
 import { cosign } from '../../tlog/cosignature.ts';
-import { readHeader, type Header } from '../../tlog/entry.ts';
+import { readHeader, type Header, encodeStem } from '../../tlog/entry.ts';
 import { rootOf } from '../../tlog/merkle.ts';
 import { collectorSigner, FLEET } from '../support/fleet.ts';
 
@@ -219,9 +219,13 @@ function closeAgain(writer: Writer): void {
 
 export function message(payload: string | Uint8Array, header: Partial<Header> = {}): Message {
   return {
-    header: { time: START, clock: 1, source: 'plant', topic: 'plant/pump-7/pressure', attributes: [], ...header },
+    stem: encodeStem({ time: START, clock: 1, source: 'plant', topic: 'plant/pump-7/pressure', attributes: [], ...header }),
     payload: typeof payload === 'string' ? encodeUtf8(payload) : payload,
   };
+}
+
+export function headerOf({ stem }: Pick<Message, 'stem'>): Header {
+  return readHeader(new Reader(stem));
 }
 
 /** `count` messages with the payloads `<from>`, `<from + 1>`, … */

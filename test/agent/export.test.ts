@@ -21,7 +21,7 @@ const devices = copiesOf(() => {
   device.with(
     (writer) => {
       const large = {
-        header: message('', { attributes: [['$size', '70000']] }).header,
+        ...message('', { attributes: [['$size', '70000']] }),
         payload: { bytes: LARGE.length, finish: (salt: Uint8Array) => payloadHash(native, LARGE, salt) },
       };
       writer.append([...messages(7), large, ...messages(17, 8)]);

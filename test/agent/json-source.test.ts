@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { sourceOfElements, sourceOfMembers } from '../../agent/json-source.ts';
+import { elementsOf, sourceOfMembers } from '../../agent/json-source.ts';
+import { decodeUtf8, encodeUtf8 } from '../../tlog/bytes.ts';
 
 const SEED = 20_261_123;
+
+function sourceOfElements(text: string): string[] {
+  return Array.from(elementsOf(encodeUtf8(text)), (element) => decodeUtf8(element).trim());
+}
 
 /** JSON texts with white space where it may stand. */
 function texts(): fc.Arbitrary<string> {
@@ -43,5 +48,18 @@ describe('elements of', () => {
     ['numbers as they are written', '[1.0, -0, 1e5]', ['1.0', '-0', '1e5']],
   ])('%s', (_, text, elements) => {
     expect(sourceOfElements(text)).toEqual(elements);
+  });
+});
+
+describe('no array is', () => {
+  test.each(['', ' ', '{}', '1', '"["', '[', '[1', '[1}', '[1]]', '[1] 2', '["]', '["\\"]', '[{]', '[1,', 'x[1]'])(
+    '%s',
+    (text) => {
+      expect(() => sourceOfElements(text)).toThrow('expected a JSON array');
+    },
+  );
+
+  test.each([',', '1,', ',1', '1,,2'])('without an element at a comma: [%s]', (inner) => {
+    expect(sourceOfElements(`[${inner}]`)).toContain('');
   });
 });

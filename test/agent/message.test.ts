@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { toMessage, type Heard } from '../../agent/message.ts';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
-import type { Attribute } from '../../tlog/entry.ts';
+import { encodeStem, type Attribute } from '../../tlog/entry.ts';
 import { unfoldPayload } from '../../tlog/message.ts';
 import { payloadHash } from '../../tlog/payload.ts';
 import '../support/bytes-equal.ts';
+import { headerOf } from './device.ts';
 
 const READING = { time: 5, clock: 0 } as const;
 const LIMIT = 65_536;
@@ -21,8 +22,8 @@ test('is the header as it was heard, with the reading, and the payload itself', 
       ['a', '1'],
     ],
   });
-  expect(toMessage(native, message, READING, LIMIT)).toEqual({
-    header: {
+  expect(toMessage(message, READING, LIMIT)).toEqual({
+    stem: encodeStem({
       time: 5,
       clock: 0,
       source: 'plant',
@@ -31,7 +32,7 @@ test('is the header as it was heard, with the reading, and the payload itself', 
         ['a', '1'],
         ['b', '2'],
       ],
-    },
+    }),
     payload: message.payload,
   });
 });
@@ -49,7 +50,6 @@ describe('a payload', () => {
   ])('%s', (_, bytes, limit, isKept) => {
     const payload = new Uint8Array(bytes).fill(7);
     const message = toMessage(
-      native,
       heard({
         payload,
         attributes: [
@@ -62,14 +62,14 @@ describe('a payload', () => {
     );
     if (isKept) {
       expect(message.payload).toEqual(payload);
-      expect(message.header.attributes).toEqual([
+      expect(headerOf(message).attributes).toEqual([
         ['!', ''],
         ['z', ''],
       ]);
       return;
     }
     // In the order of UTF-8: "!" before "$" before "z".
-    expect(message.header.attributes).toEqual([
+    expect(headerOf(message).attributes).toEqual([
       ['!', ''],
       ['$size', String(bytes)],
       ['z', ''],
@@ -101,8 +101,8 @@ describe('what an entry has no room for goes into the payload:', () => {
     ],
   ];
   test.each(rows)('%s', (_, parts) => {
-    const message = toMessage(native, heard(parts), READING, LIMIT);
-    expect(message.header).toMatchObject({ topic: '', attributes: [['$header', 'payload']] });
+    const message = toMessage(heard(parts), READING, LIMIT);
+    expect(headerOf(message)).toMatchObject({ topic: '', attributes: [['$header', 'payload']] });
     if (!(message.payload instanceof Uint8Array)) throw new Error('expected a payload that is kept');
     expect(unfoldPayload(message.payload)).toEqual({ topic: 'a/b', attributes: [], payload: encodeUtf8('1'), ...parts });
   });
@@ -114,17 +114,17 @@ describe('what an entry has no room for goes into the payload:', () => {
     ['an empty topic', { topic: '' }],
   ];
   test.each(fits)('but not %s', (_, parts) => {
-    expect(toMessage(native, heard(parts), READING, LIMIT).header).toMatchObject({ topic: 'a/b', attributes: [], ...parts });
+    expect(headerOf(toMessage(heard(parts), READING, LIMIT))).toMatchObject({ topic: 'a/b', attributes: [], ...parts });
   });
 
   test('and where that is over the limit, all of it is hashed', () => {
     const attributes: Attribute[] = [['a', 'x'.repeat(20_000)]];
     const payload = new Uint8Array(50_000);
-    const message = toMessage(native, heard({ attributes, payload }), READING, LIMIT);
+    const message = toMessage(heard({ attributes, payload }), READING, LIMIT);
     if (message.payload instanceof Uint8Array) throw new Error('expected a payload that is not kept');
     const { bytes } = message.payload;
     expect(bytes).toBeGreaterThan(70_000);
-    expect(message.header).toMatchObject({
+    expect(headerOf(message)).toMatchObject({
       topic: '',
       attributes: [
         ['$header', 'payload'],

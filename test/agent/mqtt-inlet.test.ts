@@ -1,3 +1,4 @@
+import { headerOf } from './device.ts';
 import { describe, expect, test } from 'vitest';
 import { Group } from '../../agent/group.ts';
 import type { Message } from '../../agent/log.ts';
@@ -153,7 +154,7 @@ describe("the agent's own traffic", () => {
     group.commit();
     await turn();
     expect(writes).toEqual([[1, 2, 3, 4]]);
-    expect(recorded.map(({ header }) => header.topic)).toEqual(['a', 'a']);
+    expect(recorded.map((taken) => headerOf(taken).topic)).toEqual(['a', 'a']);
   });
 
   test.each(['tallystick/v1', 'tallystick/v2/a', 'Tallystick/v1/a', 'a/tallystick/v1/b', '/tallystick/v1/b'])(
@@ -163,7 +164,7 @@ describe("the agent's own traffic", () => {
       hear(message(1, topic));
       group.commit();
       await turn();
-      expect(recorded.map(({ header }) => header.topic)).toEqual([topic]);
+      expect(recorded.map((taken) => headerOf(taken).topic)).toEqual([topic]);
     },
   );
 });
@@ -198,7 +199,7 @@ describe('a long payload', () => {
     hearLong(whole, 'a', payload);
     await turn();
     const [taken] = whole.recorded;
-    expect(taken?.header.attributes).toEqual([
+    expect(headerOf(taken as Message).attributes).toEqual([
       ['$size', '300000'],
       ['mqtt.qos', '1'],
     ]);
@@ -214,7 +215,7 @@ describe('a long payload', () => {
     hearLong(whole, topic, payload);
     await turn();
     const [taken] = whole.recorded;
-    const size = Number(taken?.header.attributes.find(([key]) => key === '$size')?.[1]);
+    const size = Number(headerOf(taken as Message).attributes.find(([key]) => key === '$size')?.[1]);
     const folded = Buffer.concat([Buffer.of(0x83, 0x79, 5000 >> 8, 5000 & 255), Buffer.from(topic)]);
     const attributes = Buffer.concat([Buffer.of(0x81, 0x82, 0x68), Buffer.from('mqtt.qos'), Buffer.of(0x61), Buffer.from('1')]);
     const bytes = Buffer.concat([folded, attributes, Buffer.of(0x5a, 0, 1, 0x86, 0xa0), payload]);

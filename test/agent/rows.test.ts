@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Store } from '../../agent/store.ts';
 import { native } from '../../program/native.ts';
 import { consistencyProof, inclusionProof, rootOf, rootOfLeaves, verifyConsistency, verifyInclusion } from '../../tlog/merkle.ts';
-import { copiesOf, messages, newDevice } from './device.ts';
+import { copiesOf, messages, newDevice, message } from './device.ts';
 import { seeded } from './seeded.ts';
 import '../support/bytes-equal.ts';
 
@@ -236,7 +236,7 @@ test('the size in bytes is that of the database, pages in the WAL too', () => {
   const device = newDevice();
   const writer = device.open();
   const before = writer.store.rows.bytes();
-  writer.append([{ header: { time: 0, clock: 0, source: 's', topic: '', attributes: [] }, payload: new Uint8Array(60_000) }]);
+  writer.append([message(new Uint8Array(60_000))]);
   expect(writer.store.rows.bytes()).toBeGreaterThan(before + 50_000);
   writer.close();
 });

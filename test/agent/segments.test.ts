@@ -160,8 +160,8 @@ test('what is withheld travels as its hash: payloads that were shed with neither
   device.with((writer) => {
     writer.append([message('a'), message('b')]);
     writer.log.seal();
-    const header = { ...message('').header, attributes: [['$size', '8']] as const };
-    writer.append([message('c'), { header, payload: { bytes: 8, finish: large } }]);
+    const { stem } = message('', { attributes: [['$size', '8']] });
+    writer.append([message('c'), { stem, payload: { bytes: 8, finish: large } }]);
     writer.log.seal();
     const limits = { retentionSeconds: 1e9, quotaBytes: 1, freeFloorBytes: 0, whenFull: 'shed' } as const;
     makeRoom(native, writer, { ...limits, quotaBytes: 1 }, 0, 1e12);

@@ -2,7 +2,6 @@ import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { formatLine, formatStatus, readLine, readStatus, type Line, type Status } from '../../agent/status.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
-import { encodeStem } from '../../tlog/entry.ts';
 import { copiesOf, message, messages, newDevice, START } from './device.ts';
 
 const TEN = { entries: 10, bytes: 65_536 };
@@ -120,9 +119,9 @@ describe('told to people:', () => {
 
 describe('an entry as tail shows it', () => {
   function line(payload: string | Uint8Array | null, header: Parameters<typeof message>[1] = {}): Line {
-    const { header: whole } = message('', header);
+    const { stem } = message('', header);
     const bytes = typeof payload === 'string' ? encodeUtf8(payload) : payload;
-    return readLine({ index: 7, stem: encodeStem(whole), payload: bytes, payloadHash: null, leaf: new Uint8Array(32) });
+    return readLine({ index: 7, stem, payload: bytes, payloadHash: null, leaf: new Uint8Array(32) });
   }
 
   test('is JSON with text where there is some', () => {

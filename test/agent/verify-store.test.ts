@@ -33,7 +33,7 @@ const devices = copiesOf(() => {
       const payload = new Uint8Array(70_000);
       writer.append([
         {
-          header: message('', { attributes: [['$size', '70000']] }).header,
+          ...message('', { attributes: [['$size', '70000']] }),
           payload: { bytes: 70_000, finish: (salt) => payloadHash(native, payload, salt) },
         },
       ]);
@@ -226,7 +226,8 @@ describe('an entry', () => {
     [
       'inserted far behind the others',
       `INSERT INTO entry SELECT 1000000, stem, payload, payload_hash, leaf FROM entry WHERE id = 41`,
-      /log: expected 1000001 entries, got 307$/,
+      /entry 307: expected next, got entry 1000000: entries are missing/,
+      /entry 1000000: expected entry and payload that hash to its leaf hash/,
     ],
   ];
   test.each(rows)('%s', (_, sql, ...faults) => {

@@ -1,3 +1,4 @@
+import { encodeStem } from '../../tlog/entry.ts';
 import { describe, expect, test } from 'vitest';
 import { unguarded } from '../support/forgery.ts';
 import { newScene, NOW, type Programs } from '../support/scene.ts';
@@ -55,7 +56,7 @@ describe('in the store of the collector', () => {
     oldCard.write((writer) => {
       writer.append([
         {
-          header: { time: 1, clock: 0, source: 'plant', topic: 'other', attributes: [] },
+          stem: encodeStem({ time: 1, clock: 0, source: 'plant', topic: 'other', attributes: [] }),
           payload: new Uint8Array(3),
         },
       ]);

@@ -1,3 +1,4 @@
+import { encodeStem } from '../../tlog/entry.ts';
 import { cpSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
@@ -69,7 +70,7 @@ test('an old store with the keys of today: the key that the last seal names is g
 function tell(card: Card, count: number, text: string): void {
   card.write((writer) => {
     const header = { time: NOW * 1e6, clock: 1 as const, source: 'plant', topic: 'plant/pump-7/pressure', attributes: [] };
-    writer.append(Array.from({ length: count }, () => ({ header, payload: encodeUtf8(text) })));
+    writer.append(Array.from({ length: count }, () => ({ stem: encodeStem(header), payload: encodeUtf8(text) })));
     writer.log.seal();
   });
 }

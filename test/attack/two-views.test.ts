@@ -1,3 +1,4 @@
+import { encodeStem } from '../../tlog/entry.ts';
 import { describe, expect, test } from 'vitest';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
@@ -52,7 +53,10 @@ describe('of the fleet log, by who has all keys of the collector', () => {
 function tell(card: Card, text: string): void {
   card.write((writer) => {
     writer.append([
-      { header: { time: NOW * 1e6, clock: 1, source: 'plant', topic: 'valve', attributes: [] }, payload: encodeUtf8(text) },
+      {
+        stem: encodeStem({ time: NOW * 1e6, clock: 1, source: 'plant', topic: 'valve', attributes: [] }),
+        payload: encodeUtf8(text),
+      },
     ]);
     writer.log.seal();
   });

@@ -1,7 +1,6 @@
-import type { Message } from '../../agent/log.ts';
 import { alternate, timed, type Run } from './alternate.ts';
 import { inFolder } from './folder.ts';
-import { groupsOf } from './messages.ts';
+import { groupsOf, type Heard } from './messages.ts';
 import type { Side } from './side.ts';
 import { count, formatRatio, verdict, type Line } from './table.ts';
 
@@ -16,7 +15,7 @@ export interface AppendPlan {
 /** Appends in groups, on both sides the same messages, each run in a new folder. Opening and closing is not measured. */
 export async function measureAppend(
   { measure, group, messages, atLeast }: AppendPlan,
-  heard: readonly Message[],
+  heard: readonly Heard[],
   times: number,
   ours: Side,
   baseline: Side,

@@ -6,12 +6,11 @@ import { connectAsync } from 'mqtt';
 import { pino } from 'pino';
 import { MqttCapture } from '../../agent/capture-mqtt.ts';
 import { Group } from '../../agent/group.ts';
-import type { Message } from '../../agent/log.ts';
 import { native } from '../../program/native.ts';
 import { Publisher, type PublishParts } from '../support/mqtt-wire.ts';
 import { alternate } from './alternate.ts';
 import { inFolder } from './folder.ts';
-import { makeMessages } from './messages.ts';
+import { makeMessages, type Heard } from './messages.ts';
 import { hasMosquitto, startMosquitto } from './mosquitto.ts';
 import { openWriter } from './ours.ts';
 import { count, formatRatio, verdict, type Line } from './table.ts';
@@ -147,7 +146,7 @@ const capture: Subscribe = async (url, folder, messages) => {
 function* load(messages: number): Generator<PublishParts> {
   const all = makeMessages();
   for (let i = 0; i < messages; i++) {
-    const { header, payload } = all[i % all.length] as Message;
-    yield { topic: header.topic, payload: payload as Uint8Array };
+    const { header, payload } = all[i % all.length] as Heard;
+    yield { topic: header.topic, payload };
   }
 }

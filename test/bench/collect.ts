@@ -12,11 +12,10 @@ import { createToken } from '../../collector/token.ts';
 import { deflate, inflate, native } from '../../program/native.ts';
 import { parseEnrolment, signEnrolment } from '../../tlog/enrolment.ts';
 import { parseNote } from '../../tlog/note.ts';
-import type { Message } from '../../agent/log.ts';
 import { alternate, timed, type Run } from './alternate.ts';
 import { inFolder } from './folder.ts';
-import { groupsOf } from './messages.ts';
-import { openWriter } from './ours.ts';
+import { groupsOf, type Heard } from './messages.ts';
+import { openWriter, record } from './ours.ts';
 import { count, formatRatio, verdict, type Line } from './table.ts';
 
 const AT_LEAST = 70_000;
@@ -40,7 +39,7 @@ interface Load {
  * once they are committed, into a store that grows from nothing. The baseline inserts as many rows, stems and payloads as they are, in as
  * many commits, and checks nothing.
  */
-export async function measureCollect(what: string, messages: readonly Message[], entries: number, times: number): Promise<Line> {
+export async function measureCollect(what: string, messages: readonly Heard[], entries: number, times: number): Promise<Line> {
   const load = await inFolder((folder) => makeLoad(folder, messages, entries));
   const ours: Run = () => inFolder((folder) => collect(folder, load));
   const baseline: Run = () => inFolder((folder) => insertOnly(folder, messages, load));
@@ -56,9 +55,9 @@ export async function measureCollect(what: string, messages: readonly Message[],
   };
 }
 
-function makeLoad(folder: string, messages: readonly Message[], entries: number): Promise<Load> {
+function makeLoad(folder: string, messages: readonly Heard[], entries: number): Promise<Load> {
   const writer = openWriter(folder);
-  for (const group of groupsOf(messages, GROUP, entries)) writer.append(group);
+  for (const group of groupsOf(messages, GROUP, entries)) record(writer, group);
   writer.log.seal();
   const { row, store } = writer;
   const identity = openIdentity(native, pathsIn(folder), row);
@@ -96,7 +95,7 @@ async function collect(folder: string, { enrolment, segments, entries }: Load): 
 }
 
 /** A table of time, topic and payload, in the order in which they came, with the collector's settings for commits. */
-async function insertOnly(folder: string, messages: readonly Message[], { segments, entries }: Load): Promise<number> {
+async function insertOnly(folder: string, messages: readonly Heard[], { segments, entries }: Load): Promise<number> {
   const db = new Database(join(folder, 'bare.db'));
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
@@ -105,7 +104,7 @@ async function insertOnly(folder: string, messages: readonly Message[], { segmen
   const perCommit = Math.ceil((entries * WINDOW) / segments.length);
   const commit = db.transaction((from: number, to: number) => {
     for (let i = from; i < to; i++) {
-      const { header, payload } = messages[i % messages.length] as Message;
+      const { header, payload } = messages[i % messages.length] as Heard;
       insert.run(header.time, header.topic, payload);
     }
   });

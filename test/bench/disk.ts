@@ -1,4 +1,4 @@
-import { openWriter } from './ours.ts';
+import { openWriter, record } from './ours.ts';
 import { folderBytes } from './folder.ts';
 import { groupsOf, makeMessages, PAYLOAD_BYTES } from './messages.ts';
 import { count, verdict, type Line } from './table.ts';
@@ -9,7 +9,7 @@ const GROUP = 1000;
 /** Makes the log that the other measures read, and says what it takes on the disk: log, seals, hashes, keys, after a clean stop. */
 export function measureDisk(folder: string, entries: number): { line: Line; note: string } {
   const writer = openWriter(folder);
-  for (const group of groupsOf(makeMessages(), GROUP, entries)) writer.append(group);
+  for (const group of groupsOf(makeMessages(), GROUP, entries)) record(writer, group);
   writer.log.seal();
   const running = folderBytes(folder);
   writer.close();

@@ -1,9 +1,8 @@
-import type { Message } from '../../agent/log.ts';
 import { median } from './alternate.ts';
 import { inFolder } from './folder.ts';
-import { groupsOf } from './messages.ts';
+import { groupsOf, type Heard } from './messages.ts';
 import { hasMosquitto } from './mosquitto.ts';
-import { openWriter } from './ours.ts';
+import { openWriter, record } from './ours.ts';
 import { openRoad } from './road.ts';
 import { count, notMeasured, verdict, type Line } from './table.ts';
 
@@ -17,14 +16,14 @@ const GROUP = 1000;
  * A backlog that grew while there was no uplink goes through mosquitto to a collector whose log is empty. Measured is from the start
  * of the agent's process to the receipt that covers all, which the agent has stored; memory meanwhile, of both.
  */
-export async function measureDrain(what: string, messages: readonly Message[], entries: number): Promise<Line[]> {
+export async function measureDrain(what: string, messages: readonly Heard[], entries: number): Promise<Line[]> {
   const measure = `drain of ${count(entries)} entries through mosquitto; ${what}`;
   const must = `≤ ${MAX_SECONDS} s for ${count(MILLION)}`;
   if (!(await hasMosquitto())) return [notMeasured(measure, 'mosquitto is not installed', must)];
   return inFolder(async (folder) => {
     const road = await openRoad(folder);
     const writer = openWriter(road.data);
-    for (const group of groupsOf(messages, GROUP, entries)) writer.append(group);
+    for (const group of groupsOf(messages, GROUP, entries)) record(writer, group);
     writer.log.seal();
     writer.close();
     const start = performance.now();

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Message } from '../../agent/log.ts';
+import type { Header } from '../../tlog/entry.ts';
 
 export const PAYLOAD_BYTES = 200;
 /** Different ones; a longer run goes round. */
@@ -7,8 +7,14 @@ const MESSAGES = 20_000;
 const TOPICS = 50;
 const FIRST_TIME_US = 1_767_225_600_000_000;
 
+/** A message as it was heard. */
+export interface Heard {
+  readonly header: Header;
+  readonly payload: Uint8Array;
+}
+
 /** Messages as capture hands them on: payloads are views of what a socket read, and they come from a few dozen topics. */
-export function makeMessages(): Message[] {
+export function makeMessages(): Heard[] {
   const received = randomBytes(MESSAGES * PAYLOAD_BYTES);
   return Array.from({ length: MESSAGES }, (_, i) => ({
     header: {
@@ -23,7 +29,7 @@ export function makeMessages(): Message[] {
 }
 
 /** `count` messages in groups of `size`. */
-export function* groupsOf(messages: readonly Message[], size: number, count: number): Generator<readonly Message[]> {
+export function* groupsOf(messages: readonly Heard[], size: number, count: number): Generator<readonly Heard[]> {
   for (let done = 0, at = 0; done < count; done += size, at += size) {
     if (at + size > messages.length) at = 0;
     yield messages.slice(at, at + size);

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { pathsIn } from '../../agent/generation.ts';
 import { Writer } from '../../agent/writer.ts';
 import { native } from '../../program/native.ts';
+import { encodeStem } from '../../tlog/entry.ts';
 import { EPOCH_BYTES, EPOCH_ENTRIES } from '../../tlog/seal.ts';
+import type { Heard } from './messages.ts';
 import type { Side } from './side.ts';
 
 const NAME = { fleet: 'bench', device: 'gateway-1' };
@@ -23,6 +25,11 @@ export function openWriter(folder: string): Writer {
   });
 }
 
+/** What capture does for each message, and the commit. */
+export function record(writer: Writer, heard: readonly Heard[]): void {
+  writer.append(heard.map(({ header, payload }) => ({ stem: encodeStem(header), payload })));
+}
+
 export const OURS: Side = {
   name: 'tallystick',
   what: 'the agent’s own writer: every message hashed, chained and in the tree, sealed at 1,024 entries or 64 KiB',
@@ -31,7 +38,7 @@ export const OURS: Side = {
     return Promise.resolve({
       synchronous: String(writer.store.synchronous),
       append: (messages) => {
-        writer.append(messages);
+        record(writer, messages);
         return Promise.resolve();
       },
       count: () => writer.log.size,

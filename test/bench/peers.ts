@@ -38,7 +38,7 @@ export function findHypercore(folder: string): Side | undefined {
       return {
         synchronous: 'none',
         append: async (messages) => {
-          await core.append(messages.map(({ payload }) => payload as Uint8Array));
+          await core.append(messages.map(({ payload }) => payload));
         },
         count: () => core.length,
         close: () => core.close(),

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { join } from 'node:path';
-import type { Message } from '../../agent/log.ts';
 import type { Side } from './side.ts';
+import type { Heard } from './messages.ts';
 
 /** As the agent's store has it (agent/store.ts). */
 const SETTINGS: readonly (readonly [name: string, value: string | number])[] = [
@@ -35,11 +35,11 @@ export const PLAIN: Side = {
       prepared.set(rows, statement);
       return statement;
     };
-    const append = db.transaction((messages: readonly Message[]) => {
+    const append = db.transaction((messages: readonly Heard[]) => {
       for (let at = 0; at < messages.length; at += ROWS_A_STATEMENT) {
         const values: unknown[] = [];
         const end = Math.min(at + ROWS_A_STATEMENT, messages.length);
-        for (let i = at; i < end; i++) bind(messages[i] as Message, values);
+        for (let i = at; i < end; i++) bind(messages[i] as Heard, values);
         statementFor(end - at).run(values);
       }
     });
@@ -63,7 +63,7 @@ function insert(rows: number): string {
   return `INSERT INTO message (time, clock, source, topic, attributes, payload) VALUES ${places}`;
 }
 
-function bind({ header, payload }: Message, values: unknown[]): void {
+function bind({ header, payload }: Heard, values: unknown[]): void {
   const { time, clock, source, topic, attributes } = header;
   values.push(time, clock, source, topic, attributes.length === 0 ? null : JSON.stringify(attributes), payload);
 }

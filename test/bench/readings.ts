@@ -1,5 +1,5 @@
-import type { Message } from '../../agent/log.ts';
 import { seeded } from '../agent/seeded.ts';
+import type { Heard } from './messages.ts';
 
 /** Machines that send readings; each wanders around a value of its own. */
 const MACHINES = [
@@ -38,7 +38,7 @@ const SEED = 1;
 const READINGS = 20_000;
 
 /** What small machines send, JSON of some fifty bytes, as capture hands it on. A longer run goes round. */
-export function makeReadings(): Message[] {
+export function makeReadings(): Heard[] {
   return [...parseLines(readings(SEED, READINGS))].map(({ topic, payload }, i) => {
     const header = { time: 1_000_000 * FIRST_SECOND + 1000 * i, clock: 1 as const, source: 'mqtt', topic, attributes: [] };
     return { header, payload: Buffer.from(payload) };

@@ -1,4 +1,4 @@
-import type { Message } from '../../agent/log.ts';
+import type { Heard } from './messages.ts';
 
 /** Something that keeps messages, as the benchmark uses it. */
 export interface Side {
@@ -13,7 +13,7 @@ export interface Opened {
   /** How it was told to sync, read back from where it keeps that. */
   readonly synchronous: string;
   /** Resolves when all of them are recorded. */
-  append(messages: readonly Message[]): Promise<void>;
+  append(messages: readonly Heard[]): Promise<void>;
   /** Messages it holds. */
   count(): number;
   close(): Promise<void>;

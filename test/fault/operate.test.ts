@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
 import { generationPart, openIdentity } from '../../agent/generation.ts';
-import { encodeStem } from '../../tlog/entry.ts';
 import { native } from '../../program/native.ts';
 import { COSIGNATURE, ED25519, formatVkey, signerKey } from '../../tlog/vkey.ts';
 import { collectorSigner, fleetSigner } from '../support/fleet.ts';
@@ -250,7 +249,7 @@ describe('a support bundle', () => {
   test('has of a damaged store what can be read, and says that it is damaged', async () => {
     const found = planted();
     const bytes = readFileSync(found.device.paths.store);
-    const at = bytes.indexOf(encodeStem(message('').header).subarray(-10));
+    const at = bytes.indexOf(message('').stem.subarray(-10));
     expect(at).toBeGreaterThan(4096);
     writeFileSync(found.device.paths.store, bytes.fill(0, at - (at % 4096), at - (at % 4096) + 4096));
     const { code, out, err } = await found.agent(['support-bundle']);

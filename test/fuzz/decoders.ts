@@ -1,4 +1,5 @@
-import { parseCloudEvent, parseCloudEvents } from '../../agent/cloud-event.ts';
+import { parseCloudEvent } from '../../agent/cloud-event.ts';
+import { elementsOf } from '../../agent/json-source.ts';
 import { parseJsonMessage } from '../../agent/ndjson.ts';
 import { parseAnchor } from '../../auditor/anchor.ts';
 import { auditEvidence } from '../../auditor/evidence.ts';
@@ -193,7 +194,9 @@ export const DECODERS: readonly Target[] = [
   reader(
     'CloudEvents',
     ['[{"specversion":"1.0","id":"1","source":"/a","type":"t","data_base64":"AAE=","datacontenttype":"a/b"}]'],
-    parseCloudEvents,
+    (text) => {
+      for (const element of elementsOf(Buffer.from(text))) parseCloudEvent(Buffer.from(element).toString());
+    },
   ),
   reader('configuration', ['[seal]\ninterval_s = 60\n[mqtt]\nfilters = ["a/#", "b"]\n# c\n'], (text) => {
     parseToml(text, ({ line }, _, reason) => new Error(`${line}: ${reason}`));

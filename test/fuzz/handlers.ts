@@ -16,6 +16,7 @@ import { hashPassword } from '../../collector/password.ts';
 import { Store } from '../../collector/store.ts';
 import { deflate, inflate, native } from '../../program/native.ts';
 import { concat, encodeUtf8 } from '../../tlog/bytes.ts';
+import { encodeStem } from '../../tlog/entry.ts';
 import { cosign } from '../../tlog/cosignature.ts';
 import { TlogError } from '../../tlog/error.ts';
 import { signCheckpoint } from '../../tlog/checkpoint.ts';
@@ -75,8 +76,8 @@ function collector(folder: string): Target {
 /** What a broker brings to the agent from its collector. */
 function delivery(folder: string): Target {
   const writer = openWriter(join(folder, 'delivering'));
-  const header = { time: NOW * 1e6, clock: 0 as const, source: 's', topic: 't', attributes: [] };
-  writer.append([1, 2, 3].map((payload) => ({ header, payload: encodeUtf8(String(payload)) })));
+  const stem = encodeStem({ time: NOW * 1e6, clock: 0, source: 's', topic: 't', attributes: [] });
+  writer.append([1, 2, 3].map((payload) => ({ stem, payload: encodeUtf8(String(payload)) })));
   writer.log.seal();
   const { row, store } = writer;
   const identity = openIdentity(native, pathsIn(join(folder, 'delivering')), row);

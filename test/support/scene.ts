@@ -22,6 +22,7 @@ import { EXIT } from '../../program/failure.ts';
 import { describeFindings, type Finding } from '../../program/finding.ts';
 import { deflate, inflate, native } from '../../program/native.ts';
 import { concat, encodeUtf8 } from '../../tlog/bytes.ts';
+import { encodeStem } from '../../tlog/entry.ts';
 import { logId } from '../../tlog/origin.ts';
 import { parseReceipt } from '../../tlog/receipt.ts';
 import { ED25519, parseVkey, type Signer } from '../../tlog/vkey.ts';
@@ -168,13 +169,13 @@ function make(): string {
 
 function messages({ device }: Card, count: number, from: number) {
   return Array.from({ length: count }, (_, i) => ({
-    header: {
+    stem: encodeStem({
       time: (START_SECONDS + from + i) * 1_000_000,
-      clock: 1 as const,
+      clock: 1,
       source: 'plant',
       topic: `plant/${device}/pressure`,
       attributes: [],
-    },
+    }),
     payload: encodeUtf8(`${device} ${from + i}`),
   }));
 }
