@@ -141,6 +141,8 @@ export class Delivery {
   onState({ standing, size, time, reason }: State, nowMs: number): Outcome {
     const latest = this.#latest;
     if (this.#isOver || time <= (latest?.time ?? 0)) return { kind: 'ignored' };
+    // From now on nothing is pruned by a receipt of before, after a restart either.
+    if (size === 0 && this.#receipted > 0) this.#parts.store.emptyLog(this.row.number, time);
     if (standing !== 'admitted') {
       this.#isGreeted = false;
       this.#isRefused = true;

@@ -84,6 +84,7 @@ function pruneStep(suite: Suite, writer: Writer, untilSeconds: number): boolean 
     store.transaction(() => {
       keepEdge(suite, store, number, end);
       store.deleteEntries(number, first, end);
+      store.deleteReceipts(number, end);
     });
     return true;
   }

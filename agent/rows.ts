@@ -150,21 +150,18 @@ export class Rows {
     return this.#sql(sql).get(log) as ReceiptRow | undefined;
   }
 
-  /** Entries that the newest receipt of a time not after `seconds` covered, and the newest of all still covers. */
+  /** Entries that the newest receipt not after `seconds` covered, and the collector still holds by all that it has said since. */
   receiptedUntil(log: number, seconds: number): number {
-    const sql = 'SELECT size FROM receipt WHERE log = ? AND time <= ? ORDER BY time DESC, size DESC LIMIT 1';
-    const size = this.#sql(sql).pluck().get(log, seconds) as number | undefined;
+    const emptied = 'coalesce((SELECT emptied FROM log WHERE number = ?), 0)';
+    const sql = `SELECT size FROM receipt WHERE log = ? AND time <= ? AND time > ${emptied} ORDER BY time DESC, size DESC LIMIT 1`;
+    const size = this.#sql(sql).pluck().get(log, seconds, log) as number | undefined;
     return Math.min(size ?? 0, this.latestReceipt(log)?.size ?? 0);
   }
 
   /** Where the last shed range of a log ends. */
   shedUntil(log: number): number {
-    const sql = 'SELECT max(end_id) - ? FROM shed WHERE first_id BETWEEN ? AND ?';
-    return (
-      (this.#sql(sql)
-        .pluck()
-        .get(log * LOG_STRIDE, ...range(log)) as number | null) ?? 0
-    );
+    const sql = this.#sql('SELECT max(end_id) - ? FROM shed WHERE first_id BETWEEN ? AND ?').pluck();
+    return (sql.get(log * LOG_STRIDE, ...range(log)) as number | null) ?? 0;
   }
 
   /** Ranges of entries that may have lost their payloads, ascending. */

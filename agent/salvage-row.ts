@@ -20,7 +20,7 @@ export interface ShedRow {
 }
 
 export function logOf({ id, values }: RawRow): LogRow | undefined {
-  if (id === undefined || id >= MAX_LOGS || values.length !== 7) return undefined;
+  if (id === undefined || id >= MAX_LOGS || values.length !== 8) return undefined;
   const [, origin, vkey, enrolment, admission, closed, undelivered] = values;
   if (!isText(origin) || !isText(vkey) || !isBlob(enrolment) || !isBlobOrNull(admission) || !isTextOrNull(closed))
     return undefined;

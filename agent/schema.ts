@@ -4,7 +4,7 @@ import type { StoreKind } from '../program/sqlite.ts';
 /** `PRAGMA application_id`: "taly". */
 export const APPLICATION_ID = 0x74616c79;
 /** `PRAGMA user_version`: raised by one with every change of the tables. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 /** Entries, seals and epochs of all generations share a table each: a row's id is `log number * 2^40 + index`. */
 export const LOG_STRIDE = 2 ** 40;
 /** Generations one store can hold, so that ids stay below 2^53. */
@@ -13,8 +13,10 @@ export const MAX_LOGS = 2 ** 13;
 /**
  * The agent's tables. All are written once: the triggers hold in SQL what the code promises, so that not even a bug of ours
  * loses or changes an entry. What they allow: an entry whose range a `shed` row records may lose its payload (its hash takes the
- * place), an epoch its salt-key (the remaining salts take its place), and entries that a receipt covers may be pruned.
+ * place), an epoch its salt-key (the remaining salts take its place), entries that a receipt covers may be pruned, and then receipts
+ * that a later one makes needless.
  *
+ * - `emptied`: the collector's time when it said that it holds nothing of the log any more; receipts of before count no longer
  * - `receipt_time`: the newest receipt is asked for every few seconds, and of a log of years there are a million
  */
 export const SCHEMA = `
@@ -26,6 +28,7 @@ CREATE TABLE log (
   admission BLOB,
   closed TEXT,
   undelivered INTEGER,
+  emptied INTEGER,
   CHECK ((closed IS NULL) = (undelivered IS NULL))
 ) STRICT;
 
@@ -94,7 +97,8 @@ WHEN NOT (
 BEGIN SELECT RAISE(ABORT, 'an entry is never changed: only a payload in a range recorded as shed may be erased'); END;
 CREATE TRIGGER entry_delete BEFORE DELETE ON entry
 WHEN NOT EXISTS (
-  SELECT 1 FROM receipt WHERE log = OLD.id / ${LOG_STRIDE} AND size > OLD.id % ${LOG_STRIDE})
+  SELECT 1 FROM receipt WHERE log = OLD.id / ${LOG_STRIDE} AND size > OLD.id % ${LOG_STRIDE}
+    AND time > coalesce((SELECT emptied FROM log WHERE number = OLD.id / ${LOG_STRIDE}), 0))
 BEGIN SELECT RAISE(ABORT, 'an entry that no receipt covers is never deleted'); END;
 
 CREATE TRIGGER subtree_update BEFORE UPDATE ON subtree
@@ -120,7 +124,9 @@ BEGIN SELECT RAISE(ABORT, 'a seal is never deleted'); END;
 CREATE TRIGGER receipt_update BEFORE UPDATE ON receipt
 BEGIN SELECT RAISE(ABORT, 'a receipt is never changed'); END;
 CREATE TRIGGER receipt_delete BEFORE DELETE ON receipt
-BEGIN SELECT RAISE(ABORT, 'a receipt is never deleted'); END;
+WHEN NOT EXISTS (SELECT 1 FROM receipt WHERE log = OLD.log AND size > OLD.size AND time > OLD.time)
+  OR EXISTS (SELECT 1 FROM entry WHERE id >= OLD.log * ${LOG_STRIDE} AND id < OLD.log * ${LOG_STRIDE} + OLD.size)
+BEGIN SELECT RAISE(ABORT, 'a receipt is deleted only once its entries are pruned and a later one covers more'); END;
 
 CREATE TRIGGER shed_insert BEFORE INSERT ON shed
 WHEN NOT EXISTS (SELECT 1 FROM entry WHERE id = NEW.entry_id)

@@ -99,6 +99,11 @@ export class Store {
     this.#run('UPDATE log SET closed = ?, undelivered = ? WHERE number = ?', reason, undelivered, log);
   }
 
+  /** The collector said at `time` (seconds, of its clock) that it holds nothing of the log any more. */
+  emptyLog(log: number, time: number): void {
+    this.#run('UPDATE log SET emptied = ? WHERE number = ?', time, log);
+  }
+
   admitLog(log: number, admission: Uint8Array): void {
     this.#run('UPDATE log SET admission = ? WHERE number = ?', admission, log);
   }
@@ -131,6 +136,13 @@ export class Store {
   deleteEntries(log: number, from: number, end: number): void {
     const base = log * LOG_STRIDE;
     this.#run('DELETE FROM entry WHERE id >= ? AND id < ?', base + from, base + end);
+  }
+
+  /** Of entries before `end`, which are pruned, those that a later one makes needless: years leave millions of them. */
+  deleteReceipts(log: number, end: number): void {
+    const later =
+      'SELECT 1 FROM receipt AS later WHERE later.log = receipt.log AND later.size > receipt.size AND later.time > receipt.time';
+    this.#run(`DELETE FROM receipt WHERE log = ? AND size <= ? AND EXISTS (${later})`, log, end);
   }
 
   /** Like {@link insertSubtree}, for one that may be there already. */

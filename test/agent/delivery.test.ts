@@ -359,6 +359,18 @@ describe('the collector lost data', () => {
     expect(range(r.log)).toEqual([0, 12]);
   });
 
+  test.each([['admitted'], ['waiting']] as const)('and nothing more is pruned by what it signed before: %s', (standing) => {
+    const r = road(3);
+    const pruned = (): number => r.writer.store.rows.receiptedUntil(0, Infinity);
+    r.log.onReceipt(r.receipt(12, T), 'live', 0);
+    expect(pruned()).toBe(12);
+    r.log.onState(state(r.row, { standing, time: T + 1 }), 0);
+    expect(pruned()).toBe(0);
+    expect(() => r.writer.store.deleteEntries(0, 0, 1)).toThrow('an entry that no receipt covers is never deleted');
+    r.log.onReceipt(r.receipt(4, T + 2), 'live', 0);
+    expect(pruned()).toBe(4);
+  });
+
   test('a kept receipt that covers less is no sign of it', () => {
     const r = road(3);
     r.log.onReceipt(r.receipt(12, T), 'live', 0);

@@ -85,3 +85,20 @@ describe('where nothing is receipted', () => {
     expect(device.faults()).toEqual([]);
   });
 });
+
+test('receipts go with their entries, but for the newest and what it does not cover: years leave millions of them', () => {
+  const device = newDevice();
+  for (let i = 0; i < 5; i++) {
+    device.with((writer) => {
+      fill(writer, 1);
+      writer.log.seal();
+    }, EPOCHS);
+    device.receive(EPOCHS.entries * (i + 1));
+  }
+  device.with((writer) => roomAt(1, writer), EPOCHS);
+  device.read((rows) => {
+    expect(rows.firstHeld(0)).toBe(EPOCHS.entries * 5);
+    expect(rows.receipts(0).map(({ size }) => size)).toEqual([EPOCHS.entries * 5]);
+  });
+  expect(device.faults()).toEqual([]);
+});

@@ -50,10 +50,10 @@ const OF_LOG: Row[] = [
   ['that it was closed', 'UPDATE log SET closed = NULL, undelivered = NULL WHERE number = 0', LOG],
   ['from where on it was closed', 'UPDATE log SET undelivered = 29 WHERE number = 0', LOG],
   ['all of it', 'DELETE FROM log', 'a log is never deleted'],
-  ['all of it, by REPLACE', "REPLACE INTO log VALUES (1, 'a', 'b', x'00', NULL, NULL, NULL)", 'a log is never deleted'],
+  ['all of it, by REPLACE', "REPLACE INTO log VALUES (1, 'a', 'b', x'00', NULL, NULL, NULL, NULL)", 'a log is never deleted'],
   [
     'one more than ids have room for',
-    `INSERT INTO log VALUES (${MAX_LOGS}, 'a', 'b', x'00', NULL, NULL, NULL)`,
+    `INSERT INTO log VALUES (${MAX_LOGS}, 'a', 'b', x'00', NULL, NULL, NULL, NULL)`,
     'CHECK constraint failed',
   ],
 ];
@@ -212,7 +212,13 @@ const OF_OTHERS: Row[] = [
     'a seal is never deleted',
   ],
   ['a receipt', 'UPDATE receipt SET time = 0', 'a receipt is never changed'],
-  ['a receipt, deleted', 'DELETE FROM receipt', 'a receipt is never deleted'],
+  ['a receipt, deleted', 'DELETE FROM receipt', 'a receipt is deleted only once'],
+  [
+    'a receipt, deleted while its entries are held',
+    'DELETE FROM receipt WHERE time = 1',
+    'a receipt is deleted only once',
+    "INSERT INTO receipt VALUES (0, 1, 1, x'00')",
+  ],
   ['a shed range', 'UPDATE shed SET end_id = 30', 'a shed range is never changed', SHED_0_TO_4],
   ['a shed range, deleted', 'DELETE FROM shed', 'a shed range is never deleted', SHED_0_TO_4],
   ['a shed range, by REPLACE', 'REPLACE INTO shed VALUES (0, 30, 25)', 'a shed range is never deleted', SHED_0_TO_4],

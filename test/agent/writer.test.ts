@@ -102,13 +102,20 @@ test('where the seals seem gone and the database is not sound, it is the store t
 });
 
 describe('after a commit that failed', () => {
+  const breaking = {
+    bytes: 70_000,
+    finish: () => {
+      throw new Error('the payload broke off');
+    },
+  };
+
   test('goes on with the next, and nothing of the one that failed is there', () => {
     const device = newDevice();
     const limits = { entries: 5, bytes: 65_536 };
     const writer = device.open(limits);
     writer.append(messages(7));
     for (let i = 0; i < 3; i++) {
-      expect(() => writer.append([...messages(20), message('x', { topic: 'a'.repeat(5000) })])).toThrow();
+      expect(() => writer.append([...messages(20), { ...message(''), payload: breaking }])).toThrow('broke off');
       writer.append(messages(1, 7 + i));
     }
     writer.close();
