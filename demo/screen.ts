@@ -1,3 +1,5 @@
+import { drawableColumns } from '../program/progress.ts';
+
 /** What the demo prints: lines for people, and on a terminal a last one that is drawn over and over. */
 export class Screen {
   readonly #stream: NodeJS.WriteStream;
@@ -37,8 +39,7 @@ export class Screen {
   }
 
   #draw(): void {
-    // One column stays free: in the last one some terminals wrap.
-    if (this.#live !== '' && this.#stream.isTTY) this.#stream.write(this.#live.slice(0, this.#stream.columns - 1));
+    if (this.#live !== '' && this.#stream.isTTY) this.#stream.write(this.#live.slice(0, drawableColumns(this.#stream)));
   }
 }
 

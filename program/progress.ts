@@ -1,6 +1,8 @@
 /** Milliseconds between two drawings: fast enough for the eye, too slow to cost anything. */
 const REDRAW_MS = 100;
 const BAR = 20;
+/** Where a terminal does not say how wide it is. */
+const UNKNOWN_COLUMNS = 80;
 
 /** What a long command tells while it runs. `update` may be called for every item. */
 export interface Progress {
@@ -31,15 +33,21 @@ export function startProgress(options: {
       const now = nowMs();
       if (now - drawnMs < REDRAW_MS && done !== options.total) return;
       drawnMs = now;
-      // One column stays free: in the last one some terminals wrap.
-      stream.write(
-        `\r${formatProgress({ ...options, done, elapsedMs: now - startedMs }).slice(0, (stream.columns ?? 80) - 1)}\x1b[K`,
-      );
+      const line = formatProgress({ ...options, done, elapsedMs: now - startedMs });
+      stream.write(`\r${line.slice(0, drawableColumns(stream))}\x1b[K`);
     },
     end: () => {
       if (drawnMs !== -Infinity) stream.write('\r\x1b[K');
     },
   };
+}
+
+/**
+ * How many characters of a line that is drawn over and over a terminal has room for. One column stays free: in the last one some
+ * terminals wrap. Serial consoles say that they have none, which means that they do not know.
+ */
+export function drawableColumns({ columns }: { readonly columns?: number }): number {
+  return (columns === undefined || columns === 0 ? UNKNOWN_COLUMNS : columns) - 1;
 }
 
 function formatProgress(state: { label: string; unit: string; total?: number; done: number; elapsedMs: number }): string {

@@ -53,6 +53,19 @@ test('fits the terminal and leaves the last column free', () => {
   expect(drawn).toEqual(['\rverify [########## \x1b[K']);
 });
 
+test('a terminal of no columns, as serial consoles say they are, is drawn on as one of 80', () => {
+  const { drawn, progress } = screen({ isTTY: true, columns: 0, total: 1_000_000_000_000 });
+  progress.update(500_000_000_000);
+  expect(drawn).toEqual(['\rverify [##########          ] 50 % 500,000,000,000 of 1,000,000,000,000 entries\x1b[K']);
+  expect(drawn[0]?.slice(1, -3)).toHaveLength(79);
+});
+
+test('a terminal of one column has no room for anything', () => {
+  const { drawn, progress } = screen({ isTTY: true, columns: 1, total: 10 });
+  progress.update(5);
+  expect(drawn).toEqual(['\r\x1b[K']);
+});
+
 test.each([
   ['nothing to do', 0, 0, '] 100 % 0 of 0 entries'],
   ['more than was expected', 10, 12, '] 100 % 12 of 10 entries'],
