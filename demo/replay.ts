@@ -10,7 +10,7 @@ const HTTP_EVERY = 8;
  * Error that names file, line and what was expected.
  */
 export function replay(path: string): Generator<Reading, never> {
-  const lines = readFileSync(path, 'utf8')
+  const lines = readText(path)
     .split('\n')
     .map((text, i) => ({ text, number: i + 1 }))
     .filter(({ text }) => text.trim() !== '');
@@ -26,6 +26,15 @@ export function replay(path: string): Generator<Reading, never> {
     }
   });
   return repeat(messages);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new Error(`--replay: expected a file of messages that can be read, got ${got} for ${path}`, { cause: error });
+  }
 }
 
 function* repeat(messages: readonly Reading[]): Generator<Reading, never> {

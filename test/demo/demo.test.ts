@@ -149,4 +149,18 @@ describe('the command line', { timeout: PATIENCE_MS }, () => {
     expect(run.said()).not.toContain('collector  runs');
     expectGone(run);
   });
+
+  test('a file that can not be read is told with the option that names it, and nothing is started', async () => {
+    const clone = newClone();
+    for (const [path, got] of [
+      [join(clone.folder, 'none'), 'ENOENT'],
+      [clone.folder, 'EISDIR'],
+    ] as const) {
+      const run = clone.start('--replay', path);
+      expect(await run.ended()).toBe(1);
+      expect(run.said()).toContain(`--replay: expected a file of messages that can be read, got ${got} for ${path}`);
+      expect(run.said()).not.toContain('collector  runs');
+      expectGone(run);
+    }
+  });
 });
