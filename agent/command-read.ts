@@ -12,12 +12,15 @@ import { Clock } from './clock.ts';
 import { findLog, loadConfig, reading, readingAsync, type Context } from './context.ts';
 import { exportLog } from './export.ts';
 import { openIdentity, pathsIn, type Paths } from './generation.ts';
+import { isOfKeys } from './key-check.ts';
 import { gather } from './known.ts';
 import { makeEvidence } from './proof.ts';
 import type { LogRow } from './row.ts';
 import { formatReport, reportOf } from './report.ts';
 import { formatLine, readLine } from './status.ts';
 import { verifyStore } from './verify-store.ts';
+
+const SEE_REPAIR = 'tallystick-agent repair says what of the store is sound and what the agent does about it; delete nothing';
 
 export function verify(_: object, command: Command, context: Context): void {
   const { terminal, nowMs } = context;
@@ -31,7 +34,8 @@ export function verify(_: object, command: Command, context: Context): void {
     progress?.end();
     const { ok, json, text } = describeFindings(findings);
     if (!ok) terminal.exitCode = EXIT.tampered;
-    printResult(terminal, command, { json, text });
+    const isStoreWell = findings.every((found) => found.status !== 'FAIL' || isOfKeys(found));
+    printResult(terminal, command, { json, text: isStoreWell ? text : `${text}; ${SEE_REPAIR}` });
   });
 }
 

@@ -7,6 +7,7 @@ import { native } from '../program/native.ts';
 import { explainSqlite } from '../program/sqlite-error.ts';
 import type { Clock } from './clock.ts';
 import { loadAgentConfig, type AgentConfig } from './config.ts';
+import { damageIn } from './damage.ts';
 import { pathsIn } from './generation.ts';
 import { isRecovering } from './recover.ts';
 import type { LogRow } from './row.ts';
@@ -86,7 +87,7 @@ export function reading<T>(config: AgentConfig, work: (rows: Rows) => T): T {
   try {
     return work(withLog(store, rows));
   } catch (error) {
-    throw explainSqlite(STORE.program, store, error);
+    throw explainRead(store, error);
   } finally {
     rows.close();
   }
@@ -98,7 +99,7 @@ export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) =>
   try {
     return await work(withLog(store, rows));
   } catch (error) {
-    throw explainSqlite(STORE.program, store, error);
+    throw explainRead(store, error);
   } finally {
     rows.close();
   }
@@ -106,10 +107,26 @@ export async function readingAsync<T>(config: AgentConfig, work: (rows: Rows) =>
 
 function openRows(config: AgentConfig): Rows {
   const paths = pathsIn(config.store.directory);
-  if (!isRecovering(paths)) return Store.openRows(paths.store);
+  if (!isRecovering(paths)) return openSound(paths.store);
   throw new Failure(EXIT.tryLater, `${paths.store}: expected a store, got one that was damaged and is being recovered`, {
     hint: 'wait until the agent has done so (journalctl -u tallystick-agent); if none runs, start it, and it goes on with that',
   });
+}
+
+function openSound(store: string): Rows {
+  try {
+    return Store.openRows(store);
+  } catch (error) {
+    throw explainRead(store, error);
+  }
+}
+
+/** What an error in reading the store means. Readers leave a damaged one as it is: what comes next is explained by a command of its own. */
+function explainRead(store: string, error: unknown): unknown {
+  const damage = damageIn(store, error);
+  if (damage === undefined) return explainSqlite(STORE.program, store, error);
+  const hint = 'tallystick-agent repair says what it still holds and what the agent does at its next start; delete nothing';
+  return new Failure(damage.exitCode, damage.message, { hint, cause: damage });
 }
 
 function withLog(store: string, rows: Rows): Rows {

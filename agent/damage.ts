@@ -6,7 +6,7 @@ import { STORE } from './schema.ts';
 /** The store does not hold what was written into it. */
 export function damagedStore(message: string): Failure {
   return new Failure(EXIT.error, message, {
-    hint: 'run tallystick-agent verify; do not delete the file: what it still holds can be proven',
+    hint: 'do not delete the file: what it still holds can be proven',
     cause: new Damage(message),
   });
 }

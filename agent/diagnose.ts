@@ -85,7 +85,7 @@ function inStore({ suspicion, agent }: Known): Trouble[] {
   const isRunning = typeof agent !== 'string';
   const what = `the store may be damaged: ${suspicion}; the next start looks through all of it, which may take minutes, and nothing is recorded meanwhile`;
   const remedy = isRunning
-    ? 'restart the agent when that suits (systemctl restart tallystick-agent)'
+    ? 'restart the agent when that suits (systemctl restart tallystick-agent); tallystick-agent repair says what is wrong'
     : 'start the agent, or let it finish: journalctl -u tallystick-agent says what it does; tallystick-agent repair says what is wrong';
   return [{ level: isRunning ? 'WARN' : 'FAIL', part: 'log', code: 'store-suspect', what, since: null, remedy }];
 }

@@ -13,6 +13,14 @@ import type { Rows } from './rows.ts';
 /** Times the keys are read until they fit the seals, which a running agent may be making. */
 const MAX_TRIES = 5;
 
+const IDENTITY = 'identity key';
+const EPOCH = 'epoch key';
+
+/** Whether a finding is of {@link checkKeys}, and so of no fault in the store. */
+export function isOfKeys({ what }: Finding): boolean {
+  return what === IDENTITY || what === EPOCH;
+}
+
 /** What seal must come next, by the rows alone: nothing is verified. */
 export function nextSeal(suite: Suite, rows: Rows, row: LogRow): SealState {
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
@@ -26,11 +34,8 @@ export function checkKeys(suite: Suite, rows: Rows, row: LogRow, state: SealStat
   if (row.closed !== null) return [];
   const findings = [
     openIdentity(suite, paths, row) === undefined
-      ? fail(
-          'identity key',
-          `${paths.identity(generationPart(row))}: expected the key of ${row.origin}, got none or a damaged one`,
-        )
-      : pass('identity key', 'is that of the log'),
+      ? fail(IDENTITY, `${paths.identity(generationPart(row))}: expected the key of ${row.origin}, got none or a damaged one`)
+      : pass(IDENTITY, 'is that of the log'),
   ];
   const path = paths.epochs(generationPart(row));
   for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -38,8 +43,8 @@ export function checkKeys(suite: Suite, rows: Rows, row: LogRow, state: SealStat
     const wanted = last === undefined || last.k < state.k ? state.publicKey : last.nextPublicKey;
     const keys = KeyFile.read(path, suite, state.logId);
     if (keys.some(({ publicKey }) => equal(publicKey, wanted))) {
-      return [...findings, pass('epoch key', `seal ${last === undefined ? 0 : last.k + 1} can be made`)];
+      return [...findings, pass(EPOCH, `seal ${last === undefined ? 0 : last.k + 1} can be made`)];
     }
   }
-  return [...findings, fail('epoch key', `${path}: expected the key of seal ${state.k}, got none`)];
+  return [...findings, fail(EPOCH, `${path}: expected the key of seal ${state.k}, got none`)];
 }

@@ -8,6 +8,7 @@ import type { Suite } from '../tlog/suite.ts';
 import { checkStore } from './check-store.ts';
 import { damagedStore } from './damage.ts';
 import type { Paths } from './generation.ts';
+import { isOfKeys } from './key-check.ts';
 import { setAsideIn } from './known.ts';
 import { follow, recoverPrefix, type PrefixStore } from './prefix.ts';
 import { describeUnread } from './rebuild.ts';
@@ -64,7 +65,7 @@ function readAll(suite: Suite, { store, ...paths }: Paths): Finding[] {
       if (damage !== undefined) throw damagedStore(`${store}: expected a sound SQLite database, got a damaged one (${damage})`);
       checkStore(suite, rows, store);
       const findings = verifyStore(suite, rows, { ...paths, store }, () => () => undefined);
-      return findings.filter(({ status, what }) => status === 'FAIL' && what !== 'identity key' && what !== 'epoch key');
+      return findings.filter((found) => found.status === 'FAIL' && !isOfKeys(found));
     });
   } finally {
     rows.close();

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
 import { closeSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { EXIT, Failure } from './failure.ts';
 import { attempt, Damage } from './sqlite-error.ts';
 
@@ -72,9 +73,11 @@ function checkKind(db: Database.Database, { program, applicationId, version }: S
   }
   const format = db.pragma('user_version', { simple: true });
   if (format !== version) {
-    throw new Failure(EXIT.error, `${path}: expected a store of format ${version}, got format ${String(format)}`, {
-      hint: `it was written by another version of ${program}; use that one, or a newer one`,
-    });
+    const hint =
+      Number(format) > version
+        ? `it was written by a newer version of ${program}; use that one`
+        : `it was written by an older version of ${program}, which can go on with it and export it; to begin anew with this one, move all of ${dirname(path)} aside, keep it, and run ${program} init`;
+    throw new Failure(EXIT.error, `${path}: expected a store of format ${version}, got format ${String(format)}`, { hint });
   }
 }
 

@@ -51,20 +51,30 @@ describe('a store', () => {
       'that is no database',
       ({ device }) => writeFileSync(device.paths.store, 'text\n'.repeat(5000)),
       1,
-      /log\.db: expected a store to work with, got a file that is no SQLite database/,
+      /log\.db: expected a store to work with, got a file that is no SQLite database .*; tallystick-agent repair says/,
     ],
     [
       'that is empty',
       ({ device }) => writeFileSync(device.paths.store, ''),
       1,
-      /log\.db: expected a store of tallystick-agent, got another SQLite file/,
+      /log\.db: expected a store of tallystick-agent, got another SQLite file; tallystick-agent repair says/,
     ],
     [
       'of a newer format',
       ({ device }) => device.sql(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`),
       1,
       new RegExp(
-        `log\\.db: expected a store of format ${SCHEMA_VERSION}, got format ${SCHEMA_VERSION + 1}; it was written by another version`,
+        `log\\.db: expected a store of format ${SCHEMA_VERSION}, got format ${SCHEMA_VERSION + 1}; it was written by a newer version of tallystick-agent; use that one$`,
+        'm',
+      ),
+    ],
+    [
+      'of an older format',
+      ({ device }) => device.sql(`PRAGMA user_version = ${SCHEMA_VERSION - 1}`),
+      1,
+      new RegExp(
+        `log\\.db: expected a store of format ${SCHEMA_VERSION}, got format ${SCHEMA_VERSION - 1}; it was written by an older version of tallystick-agent, .*; to begin anew with this one, move all of .* aside, keep it, and run tallystick-agent init$`,
+        'm',
       ),
     ],
     [
@@ -122,7 +132,7 @@ describe('a store', () => {
     expectLine(
       await found.agent(['status']),
       1,
-      /log\.db: expected a store to work with, got other tables than it was made with \(no such table: seal\)/,
+      /log\.db: expected a store to work with, got other tables than it was made with \(no such table: seal\); tallystick-agent repair says/,
     );
     expect(await found.agent(['append', '--topic', 't'], { input: 'x\n' })).toMatchObject({ code: 0 });
     expect(found.device.faults()).toEqual([]);
@@ -137,7 +147,7 @@ describe('a store', () => {
     expect(ended.out).toMatch(
       /FAIL {2}acme\.example\/pump-7\/[0-9a-f]{16}: entry 7: expected entry and payload that hash to its leaf hash/,
     );
-    expect(ended.out).toMatch(/\n2 of 7 checks failed\n$/);
+    expect(ended.out).toMatch(/\n2 of 7 checks failed; tallystick-agent repair says [^\n]*\n$/);
     expect(JSON.parse((await found.agent(['verify', '--json'])).out)).toMatchObject({ ok: false });
   });
 
