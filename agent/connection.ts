@@ -1,6 +1,8 @@
 import { formatTime } from '../program/clock.ts';
 import type { Reading } from './clock.ts';
 
+const NOT_TAKEN = ' is not taken: ';
+
 /** How a connection stands, for `status`. Times are RFC 3339, by the agent's clock. */
 export interface ConnectionState {
   readonly isUp: boolean;
@@ -10,6 +12,16 @@ export interface ConnectionState {
   readonly reason: string | null;
   /** What keeps it from being of use, although it is up, and since when; null where nothing does. */
   readonly trouble: { readonly since: string; readonly what: string } | null;
+}
+
+/** The trouble that the collector refuses a log, because an operator has to approve it, or has retired it. */
+export function notTaken(origin: string, reason: string): string {
+  return `${origin}${NOT_TAKEN}${reason}`;
+}
+
+/** The log of a trouble of {@link notTaken}; undefined for any other. */
+export function logNotTaken(what: string): string | undefined {
+  return what.includes(NOT_TAKEN) ? what.split(NOT_TAKEN, 1)[0] : undefined;
 }
 
 /** Told by who connects, asked by `status`. */

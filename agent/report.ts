@@ -29,6 +29,12 @@ export function formatReport(report: Report): string {
     `room       ${mib(quotaBytes)} may be used, ${mib(freeBytes)} are free`,
     `agent      ${live === null ? 'not running, or not to be asked' : `runs since ${live.startedAt}`}`,
     ...troubles.map((trouble) => visible(formatTrouble(trouble))),
-    failed === 0 ? 'all is well' : `${failed} ${failed === 1 ? 'thing needs' : 'things need'} somebody`,
+    conclusion(failed, troubles.length - failed),
   ].join('\n');
+}
+
+function conclusion(failed: number, warned: number): string {
+  if (failed > 0) return `${failed} ${failed === 1 ? 'thing needs' : 'things need'} somebody`;
+  if (warned > 0) return `nothing needs somebody, ${warned} ${warned === 1 ? 'thing is' : 'things are'} good to know`;
+  return 'all is well';
 }

@@ -1,4 +1,5 @@
 import { parseSeconds } from '../program/clock.ts';
+import { logNotTaken } from './connection.ts';
 import { formatCount, type Known, type Trouble } from './trouble.ts';
 
 /** A broker that restarts, a router that reboots: nobody has to come for that. */
@@ -42,17 +43,31 @@ export function linkTroubles(known: Known): Trouble[] {
     });
   } else if (live?.uplink?.trouble) {
     const { since, what } = live.uplink.trouble;
-    const remedy = 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
     found.push({
       level: levelAfter(known, since, UNCONNECTED_SECONDS),
       part: 'collector',
       code: 'not-delivered',
       what,
       since,
-      remedy,
+      remedy: remedyOf(what, known),
     });
   }
   return [...found, ...inDelivery(known)];
+}
+
+/** The collector's key is right where what it says of a log was heard. */
+function remedyOf(what: string, { status, fingerprint }: Known): string {
+  const origin = logNotTaken(what);
+  if (origin === undefined) {
+    return 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
+  }
+  if (origin === status.origin && !status.admitted) return `the device waits for approval: ${approval(fingerprint)}`;
+  return 'on the collector see what tallystick-collector devices says of this log; nothing is lost meanwhile';
+}
+
+function approval(fingerprint: string): string {
+  const command = `tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`;
+  return `on the collector compare the fingerprint and run: ${command}`;
 }
 
 function inDelivery(known: Known): Trouble[] {
@@ -66,7 +81,7 @@ function inDelivery(known: Known): Trouble[] {
       code: 'not-admitted',
       what: `${origin} is not admitted by the collector; its fingerprint is ${fingerprint}`,
       since: null,
-      remedy: `on the collector compare the fingerprint and run: tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`,
+      remedy: approval(fingerprint),
     });
   } else if (since !== null && known.nowSeconds - parseSeconds(since) > WAITING_SECONDS) {
     found.push({

@@ -7,6 +7,7 @@ import { parseNote } from '../tlog/note.ts';
 import { parseOrigin } from '../tlog/origin.ts';
 import { STATE_FIRST_LINE, verifyState } from '../tlog/state.ts';
 import type { Signer } from '../tlog/vkey.ts';
+import { notTaken } from './connection.ts';
 import { Delivery, type Outcome } from './delivery.ts';
 import type { Stall } from './stall.ts';
 import type { SessionOptions } from './uplink-options.ts';
@@ -142,7 +143,7 @@ export class UplinkSession {
         return;
       case 'refused':
         this.#stall.over();
-        this.#tell(`${origin} is not taken: ${outcome.reason}`);
+        this.#tell(notTaken(origin, outcome.reason));
         return;
       case 'behind':
         logger.warn({ origin }, 'uplink: the collector lost data, sending it again');

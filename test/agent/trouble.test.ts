@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { notTaken } from '../../agent/connection.ts';
 import { diagnose } from '../../agent/diagnose.ts';
 import type { Live } from '../../agent/live.ts';
 import { formatReport, reportOf } from '../../agent/report.ts';
@@ -278,6 +279,23 @@ test('a log that was closed is a matter for somebody until the next is admitted'
   ]);
 });
 
+test.each<[string, Partial<Status>, string, RegExp]>([
+  [
+    'waits for approval',
+    { admitted: false },
+    STATUS.origin,
+    /; the device waits for approval: .* run: tallystick-collector devices approve d8a4 0001 0002 0003$/,
+  ],
+  ['was retired', {}, STATUS.origin, /; on the collector see what tallystick-collector devices says of this log/],
+  ['is an earlier one', { admitted: false }, 'acme/pump/aaaaaaaaaaaaaaaa', /see what tallystick-collector devices says/],
+])('a log that the collector does not take, because it %s, has another remedy than a wrong key', (_, status, origin, words) => {
+  const trouble = { since: A_MINUTE_AGO, what: notTaken(origin, 'compare the fingerprint') };
+  const known = { ...WELL, ...live({ uplink: { ...LIVE.uplink, trouble } as Live['uplink'] }), status: { ...STATUS, ...status } };
+  const told = diagnose(known).find(({ code }) => code === 'not-delivered');
+  expect(formatTrouble(told as Trouble)).toMatch(words);
+  expect(told?.remedy).not.toContain('collector_key');
+});
+
 test('what must be done comes first, and the report says how much of it there is', () => {
   const known = { ...WELL, ...live({ clock: { isSynchronised: false, step: null }, uplink: down(AN_HOUR_AGO) }) };
   const report = reportOf(known);
@@ -285,7 +303,13 @@ test('what must be done comes first, and the report says how much of it there is
   const lines = formatReport(report).split('\n');
   expect(lines.slice(-3)[0]).toMatch(/^FAIL {2}the broker on the way .*, since 2026-01-01T22:59:59\.000000Z; see the network/);
   expect(lines.at(-1)).toBe('1 thing needs somebody');
-  expect(formatReport(reportOf(WELL)).split('\n').at(-1)).toBe('all is well');
+  const last = (fields: Partial<Known>): string | undefined =>
+    formatReport(reportOf({ ...WELL, ...fields }))
+      .split('\n')
+      .at(-1);
+  expect(last({})).toBe('all is well');
+  expect(last({ setAside: ['damaged-1'] })).toBe('nothing needs somebody, 1 thing is good to know');
+  expect(last({ setAside: ['damaged-1', 'damaged-2'] })).toBe('nothing needs somebody, 2 things are good to know');
   expect(formatReport(reportOf({ ...WELL, agent: 'not running', needsAgent: false }))).toContain('agent      not running');
 });
 

@@ -50,6 +50,9 @@ interface Promised {
 
 const ORIGIN = String.raw`example\.com/press-7/[0-9a-f]{16}`;
 
+/** Where no time server can be reached, the clock is good to know. */
+const WELL = /^(?:all is well|nothing needs somebody, 1 thing is good to know)$/m;
+
 const publish = (value: string): string => `mosquitto_pub -q 1 -t press/temperature -m '{"value":${value}}'`;
 
 /** A broker takes a message before the agent has it: a reader is slower. */
@@ -71,7 +74,7 @@ const PROMISES: Readonly<Record<string, Promised>> = {
       /^entries +4, /m,
       /^sealed +4 in \d seals$/m,
       /^receipted +4, the last time at /m,
-      /^all is well$/m,
+      WELL,
     ],
   },
   'collector devices': { out: [new RegExp(`^admitted +${ORIGIN}\n.*\n +entries +4, heard `, 'm')] },
@@ -100,7 +103,7 @@ const PROMISES: Readonly<Record<string, Promised>> = {
     },
   },
   [publish('22.5')]: { then: recorded('22.5') },
-  'sleep 6; agent status': { out: [/^entries +6, /m, /^receipted +6, /m, /^all is well$/m] },
+  'sleep 6; agent status': { out: [/^entries +6, /m, /^receipted +6, /m, WELL] },
   'audit replay log.tally --trust trust.txt # INTACT, exit 0': {
     code: 0,
     out: [/^ {2}PASS {2}entries +6 /m, /^ {2}PASS {2}receipts .* the newest of size 6 /m, /^verdict of all: INTACT: /m],
