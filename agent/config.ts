@@ -166,7 +166,7 @@ A file may be named "$CREDENTIALS_DIRECTORY/<name>": a secret that systemd hands
 
 /** Throws `Failure` (exit 78) with one line on what is wrong and where. */
 export function loadAgentConfig(sources: Sources): Config<typeof SETTINGS> {
-  const config = loadConfig(SETTINGS, sources);
+  const config = loadConfig(SETTINGS, sources, 'tallystick-agent');
   checkUplink(config.values);
   return config;
 }

@@ -85,7 +85,7 @@ A file may be named "$CREDENTIALS_DIRECTORY/<name>": a secret that systemd hands
 
 /** Throws `Failure` (exit 78) with one line on what is wrong and where. */
 export function loadCollectorConfig(sources: Sources): Config<typeof SETTINGS> {
-  return loadConfig(SETTINGS, sources);
+  return loadConfig(SETTINGS, sources, 'tallystick-collector');
 }
 
 /**

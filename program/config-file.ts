@@ -51,10 +51,13 @@ interface Layer {
  * what was expected:
  *
  *     /etc/tallystick/agent.toml:7:1: seal.interval_s: expected an integer from 1 to 3600, got "long"
+ *
+ * `program`: whose `init` makes a file that is missing.
  */
-export function loadConfig<S extends Settings>(settings: S, sources: Sources): Config<S> {
+export function loadConfig<S extends Settings>(settings: S, sources: Sources, program: string): Config<S> {
   const layers = [
-    ...[sources.path, ...dropIns(sources.path)].map(readLayer),
+    readLayer(sources.path, `run ${program} init, or name another file with --config`),
+    ...dropIns(sources.path).map((path) => readLayer(path)),
     ...Object.entries(sources.env)
       .filter((pair): pair is [string, string] => pair[0].startsWith(ENVIRONMENT) && pair[1] !== undefined)
       .map(([name, word]) => {
@@ -95,8 +98,9 @@ function dropIns(path: string): string[] {
   }
 }
 
-function readLayer(path: string): Layer {
-  const toml = readText(path);
+/** `ifMissing`: what to do where there is no such file. */
+function readLayer(path: string, ifMissing?: string): Layer {
+  const toml = readText(path, ifMissing);
   const table = parseToml(toml, ({ line, column }, text, reason) => {
     return new Failure(EXIT.config, `${path}:${line}:${column}: expected TOML, got ${quote(text)} (${reason})`);
   });
@@ -110,12 +114,16 @@ function readLayer(path: string): Layer {
   };
 }
 
-function readText(path: string): string {
+function readText(path: string, ifMissing: string | undefined): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     const got = error instanceof TypeError ? 'bytes that are not UTF-8' : code(error);
-    throw new Failure(exitOfUnread(error), `${path}: expected a readable configuration file, got ${got}`, { cause: error });
+    const hint = ifMissing === undefined || code(error) !== 'ENOENT' ? {} : { hint: ifMissing };
+    throw new Failure(exitOfUnread(error), `${path}: expected a readable configuration file, got ${got}`, {
+      cause: error,
+      ...hint,
+    });
   }
 }
 
@@ -150,7 +158,9 @@ function refuse(settings: Settings, layers: readonly Layer[], merged: Table, iss
   const path = issue?.path?.map(({ key }) => String(key)) ?? [];
   const key = path.join('.');
   const layer = layerOf(layers, path) ?? layerOf(layers, path.slice(0, -1)) ?? layers[0];
-  const place = `${layer?.origin(path) ?? ''}: ${key}`;
+  const origin = layer?.origin(path) ?? '';
+  // A flag is named by its key.
+  const place = origin === `flag ${key}` ? origin : `${origin}: ${key}`;
   const got = quote(at(merged, path));
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
   const check = checkAt(settings, path);

@@ -140,7 +140,7 @@ test.each([
 ])('%s = %s is refused', (key, word, words) => {
   const got = /^\d+$/.test(word) || word.startsWith('[') ? JSON.stringify(JSON.parse(word)) : JSON.stringify(word);
   expect(() => load({ [key]: word })).toThrow(
-    expect.objectContaining({ exitCode: 78, message: `flag ${key}: ${key}: expected ${words}, got ${got}` }),
+    expect.objectContaining({ exitCode: 78, message: `flag ${key}: expected ${words}, got ${got}` }),
   );
 });
 

@@ -66,7 +66,7 @@ describe('a broken configuration names file, line, key, value and what was expec
   test('no file, a folder, no text', async () => {
     const { config, folder, agent } = machine();
     for (const [path, got] of [
-      [`${config}.none`, 'ENOENT'],
+      [`${config}.none`, 'ENOENT; run tallystick-agent init, or name another file with --config'],
       [folder, 'EISDIR'],
     ] as const) {
       expectLine(

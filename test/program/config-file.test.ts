@@ -43,7 +43,7 @@ function dropIn(name: string, toml: string): string {
 }
 
 function load(sources: Partial<Sources> = {}) {
-  return loadConfig(settings, { path, env: {}, flags: {}, ...sources });
+  return loadConfig(settings, { path, env: {}, flags: {}, ...sources }, 'tallystick-agent');
 }
 
 /** The one line that loading ends with, the temporary folder left out. */
@@ -189,13 +189,20 @@ test('a table where a setting is wanted is told at its key', () => {
   expect(refusal()).toBe('/agent.toml:2:1: device.name: expected a name, got {"x":1}');
 });
 
-test('flags name their key', () => {
-  expect(refusal({ flags: { 'seal.when': 'x' } })).toBe('flag seal.when: seal.when: expected "early" or "late", got "x"');
-  expect(refusal({ flags: { 'seal.then': 'x' } })).toContain('flag seal.then: seal.then: expected a known key');
+test('flags name their key, once', () => {
+  expect(refusal({ flags: { 'seal.when': 'x' } })).toBe('flag seal.when: expected "early" or "late", got "x"');
+  expect(refusal({ flags: { 'seal.then': 'x' } })).toMatch(/^flag seal\.then: expected a known key/);
+  expect(refusal({ flags: { 'seal.when.x': '5' } })).toBe(
+    'flag seal.when.x: seal.when: expected "early" or "late", got {"x":"5"}',
+  );
 });
 
 test.each([
-  ['is not there', () => rmSync(path), '/agent.toml: expected a readable configuration file, got ENOENT'],
+  [
+    'is not there',
+    () => rmSync(path),
+    '/agent.toml: expected a readable configuration file, got ENOENT; run tallystick-agent init, or name another file with --config',
+  ],
   [
     'is a folder',
     () => mkdirSync(join(folder, 'agent.conf.d', 'x.toml'), { recursive: true }),
@@ -217,7 +224,7 @@ test.each([
 });
 
 test('a long value is cut in the message', () => {
-  expect(refusal({ flags: { 'seal.when': 'x'.repeat(1000) } })).toHaveLength(140);
+  expect(refusal({ flags: { 'seal.when': 'x'.repeat(1000) } })).toHaveLength(129);
 });
 
 test('another program beside it has a drop-in folder of its own', () => {
