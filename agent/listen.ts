@@ -37,12 +37,12 @@ function listen(server: Server, where: { path: string } | { port: number; host: 
     const refuse = (error: NodeJS.ErrnoException): void => {
       // For a folder that is not there Node says EACCES too.
       const isHomeless = 'path' in where && !existsSync(dirname(where.path));
-      const hint = isHomeless ? { hint: 'its folder is not there: make it, or change runtime.socket' } : {};
+      const hint =
+        'port' in where
+          ? 'stop the program that listens there, or change http.tcp_port'
+          : `${isHomeless ? 'its folder is not there: make it' : 'see the rights of its folder'}, or change runtime.socket`;
       reject(
-        new Failure(EXIT.error, `${name}: expected to listen on it, got ${error.code ?? error.message}`, {
-          ...hint,
-          cause: error,
-        }),
+        new Failure(EXIT.error, `${name}: expected to listen on it, got ${error.code ?? error.message}`, { hint, cause: error }),
       );
     };
     server.once('error', refuse);

@@ -5,6 +5,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { duplexPair, type Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Logger } from 'pino';
+import { EXIT, Failure } from '../program/failure.ts';
 import { PACKET_BYTES } from '../program/mqtt-link.ts';
 import { limitPackets } from '../program/packet-limit.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
@@ -58,13 +59,15 @@ export class Broker {
     this.#listen();
   }
 
-  /** Rejects where it can't listen. */
+  /** `Failure` where it can't listen. */
   static async start(options: BrokerOptions): Promise<Broker> {
     const aedes = await Aedes.createBroker({ connectTimeout: CONNECT_TIMEOUT_MS, maxInflightInbound: 16 });
     const broker = new Broker(options, aedes);
     const { host, port, logger } = options;
     broker.#server.listen({ host, port });
-    await once(broker.#server, 'listening');
+    await once(broker.#server, 'listening').catch((error: unknown) => {
+      throw notListening(options, error);
+    });
     broker.#server.on('error', (error) => {
       logger.error({ err: error }, 'broker: listening failed');
     });
@@ -158,4 +161,22 @@ export class Broker {
     this.#aedes.on('clientError', log);
     this.#aedes.on('connectionError', log);
   }
+}
+
+/** What to do, by what the system says. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    "another program listens there (a broker, another collector): stop it, or set broker.port, and the agents' uplink.url, to another",
+  EACCES: "ports below 1024 are not for everybody: set broker.port, and the agents' uplink.url, to a higher one",
+  EADDRNOTAVAIL: 'set broker.host to an address of this machine, or to 0.0.0.0 for all that it has',
+  ENOTFOUND: 'set broker.host to an address of this machine, or to 0.0.0.0 for all that it has',
+};
+
+function notListening({ host, port }: BrokerOptions, error: unknown): Failure {
+  const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  const hint = REMEDIES[got] ?? 'set broker.host and broker.port to what this machine can listen on';
+  return new Failure(EXIT.error, `broker.port: expected to listen on port ${port} of broker.host (${host}), got ${got}`, {
+    hint,
+    cause: error,
+  });
 }

@@ -563,9 +563,10 @@ describe('over loopback', () => {
     onTestFinished(() => void server.close());
     const address = server.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await expect(startCapturing({ tcpPort: port, socket: '' })).rejects.toThrow(
-      `127.0.0.1:${port}: expected to listen on it, got EADDRINUSE`,
-    );
+    await expect(startCapturing({ tcpPort: port, socket: '' })).rejects.toMatchObject({
+      message: `127.0.0.1:${port}: expected to listen on it, got EADDRINUSE`,
+      hint: 'stop the program that listens there, or change http.tcp_port',
+    });
   });
 });
 

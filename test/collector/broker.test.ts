@@ -10,6 +10,7 @@ import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Broker, type BrokerOptions } from '../../collector/broker.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
 import { createPassword, hashPassword, PasswordCheck, type PasswordHash } from '../../collector/password.ts';
+import { EXIT } from '../../program/failure.ts';
 import { PACKET_BYTES } from '../../program/mqtt-link.ts';
 
 const WAIT = { timeout: 10_000, interval: 5 };
@@ -337,7 +338,22 @@ test('with a certificate only TLS is spoken', async () => {
 
 test('it can not start where another listens', async () => {
   const site = await startSite();
-  await expect(startSite({ port: site.broker.port })).rejects.toThrow(/EADDRINUSE/);
+  const { port } = site.broker;
+  const refused = await startSite({ port }).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    message: `broker.port: expected to listen on port ${port} of broker.host (127.0.0.1), got EADDRINUSE`,
+    hint: expect.stringMatching(/stop it, or set broker\.port/) as string,
+    exitCode: EXIT.error,
+  });
+});
+
+test('it can not start on an address that this machine does not have', async () => {
+  // RFC 5737: of no machine.
+  const refused = await startSite({ host: '192.0.2.1' }).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    message: 'broker.port: expected to listen on port 0 of broker.host (192.0.2.1), got EADDRNOTAVAIL',
+    hint: expect.stringMatching(/^set broker\.host to an address of this machine/) as string,
+  });
 });
 
 test('it closes with clients connected', async () => {
