@@ -1,4 +1,5 @@
 import { EXIT, Failure } from '../program/failure.ts';
+import { plural } from '../program/plural.ts';
 import { decodeUtf8 } from '../tlog/bytes.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { Reading } from './clock.ts';
@@ -73,8 +74,8 @@ function heard(line: Uint8Array, { topic, isJson }: AppendOptions): Heard {
 
 function refuse(error: unknown, line: number, firstLine: number, recorded: number): Failure {
   const reason = error instanceof Error ? error.message : String(error);
-  const others = line > firstLine ? `, and lines ${firstLine} to ${line - 1} were refused with it` : '';
-  return new Failure(EXIT.error, `line ${line}: ${reason}${others}; the ${recorded} messages before are recorded`, {
+  const others = line > firstLine ? `, and ${linesOf(firstLine, line - 1)} refused with it` : '';
+  return new Failure(EXIT.error, `line ${line}: ${reason}${others}; ${messagesBefore(recorded)} recorded`, {
     hint: `mend the line and go on from line ${firstLine}`,
   });
 }
@@ -82,11 +83,19 @@ function refuse(error: unknown, line: number, firstLine: number, recorded: numbe
 /** The outside world stood in the way, such as a full disk: says how far the input is recorded, so that nobody has to guess. */
 function interrupt(error: unknown, line: number, firstLine: number, recorded: number): unknown {
   if (!(error instanceof Failure)) return error;
-  const done = `lines ${firstLine} to ${line} were not recorded; the ${recorded} messages before are`;
+  const done = `${linesOf(firstLine, line)} not recorded; ${messagesBefore(recorded)}`;
   return new Failure(error.exitCode, `${error.message}; ${done}`, {
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     cause: error,
   });
+}
+
+function linesOf(first: number, last: number): string {
+  return first === last ? `line ${first} was` : `lines ${first} to ${last} were`;
+}
+
+function messagesBefore(recorded: number): string {
+  return `the ${recorded} ${plural(recorded, 'message')} before ${plural(recorded, 'is', 'are')}`;
 }
 
 /** Splits at LF, a CR before it goes too. A last line without LF counts. Lines over the limit come cut off, but too long. */

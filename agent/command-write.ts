@@ -12,6 +12,7 @@ import { startCaptures } from './captures.ts';
 import { Clock } from './clock.ts';
 import { loadConfig, openWriter, type Context } from './context.ts';
 import { createLogger } from '../program/logger.ts';
+import { plural } from '../program/plural.ts';
 import { gather } from './known.ts';
 import { Pulse } from './live.ts';
 import { reportOf } from './report.ts';
@@ -149,10 +150,11 @@ export async function append(
     });
     writer.log.seal();
     progress.end();
-    const range = count === 0 ? '' : `, entries ${first} to ${writer.log.size - 1}`;
+    const last = writer.log.size - 1;
+    const range = count === 0 ? '' : first === last ? `, entry ${first}` : `, entries ${first} to ${last}`;
     printResult(terminal, command, {
       json: { origin: writer.row.origin, first, count, size: writer.log.size },
-      text: `${count.toLocaleString('en-US')} messages recorded and sealed in ${writer.row.origin}${range}`,
+      text: `${count.toLocaleString('en-US')} ${plural(count, 'message')} recorded and sealed in ${writer.row.origin}${range}`,
     });
   } catch (error) {
     throw writer.endWith(error);

@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { roomOf } from './retention.ts';
 import { linkTroubles } from './trouble-link.ts';
 import { formatCount, type Known, type Trouble } from './trouble.ts';
@@ -38,7 +39,7 @@ function inService({ agent, needsAgent }: Known): Trouble[] {
   }
   const { count, last } = agent.refused;
   if (last === null) return [];
-  const what = `${count} ${count === 1 ? 'message was' : 'messages were'} refused since the start, the last because ${last.reason}`;
+  const what = `${count} ${plural(count, 'message was', 'messages were')} refused since the start, the last because ${last.reason}`;
   const remedy = 'change what is sent: such messages are not recorded; their $agent entries are in the log (topic "refused")';
   return [{ level: 'FAIL', part: 'capture', code: 'messages-refused', what, since: last.at, remedy }];
 }
@@ -95,7 +96,10 @@ function inLogs({ status, hasUplink, setAside }: Known): Trouble[] {
   const level = hasUplink && !status.admitted ? 'FAIL' : 'WARN';
   const closed = status.closed.map(({ origin, reason, undelivered }): Trouble => {
     const isFork = reason.startsWith('a receipt ');
-    const left = undelivered === 0 ? '' : `; ${formatCount(undelivered)} of its entries are still to be delivered`;
+    const left =
+      undelivered === 0
+        ? ''
+        : `; ${formatCount(undelivered)} of its entries ${plural(undelivered, 'is', 'are')} still to be delivered`;
     return {
       level,
       part: 'log',

@@ -1,5 +1,6 @@
 import { parseSeconds } from '../program/clock.ts';
 import { fail, pass, warn, type Finding } from '../program/finding.ts';
+import { plural } from '../program/plural.ts';
 import { diagnose } from './diagnose.ts';
 import type { Live } from './live.ts';
 import type { Probed } from './probe.ts';
@@ -29,7 +30,8 @@ export function examine(known: Known, asked: Asked): Finding[] {
   };
   const none = live === undefined ? 'none runs, and nothing is configured that needs one' : `runs since ${live.startedAt}`;
   const mib = (bytes: number): string => `${formatCount(Math.floor(bytes / 2 ** 20))} MiB`;
-  const log = `${status.origin}: ${formatCount(status.entries)} entries, ${formatCount(status.sealed)} under ${formatCount(status.seals)} seals`;
+  const { origin, entries, sealed, seals } = status;
+  const log = `${origin}: ${formatCount(entries)} ${plural(entries, 'entry', 'entries')}, ${formatCount(sealed)} under ${formatCount(seals)} ${plural(seals, 'seal')}`;
   return [
     ...about('service', pass('service', none)),
     ...about('log', pass('log', log)),
@@ -92,6 +94,6 @@ function receipt({ status, nowSeconds }: Known): Finding {
   const age = Math.max(0, Math.round(nowSeconds - parseSeconds(receiptedAt)));
   return pass(
     'receipt',
-    `the newest is ${formatCount(age)} s old and covers ${formatCount(receipted)} of ${formatCount(entries)} entries`,
+    `the newest is ${formatCount(age)} s old and covers ${formatCount(receipted)} of ${formatCount(entries)} ${plural(entries, 'entry', 'entries')}`,
   );
 }

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { plural } from '../program/plural.ts';
 import { encodeBase64, equal } from '../tlog/bytes.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { signEnrolment, verifyEnrolment } from '../tlog/enrolment.ts';
@@ -191,7 +192,7 @@ function keepSheds(store: Store, salvage: Salvage, recovered: readonly Recovered
 
 /** For people. */
 export function describeUnread(pages: number): string {
-  return `${pages} ${pages === 1 ? 'page' : 'pages'} of the file could not be read from the disk`;
+  return `${pages} ${plural(pages, 'page')} of the file could not be read from the disk`;
 }
 
 function describe({ aside }: RebuildOptions, salvage: Salvage, recovered: readonly Recovered[], loose: number): string {
@@ -202,9 +203,11 @@ function describe({ aside }: RebuildOptions, salvage: Salvage, recovered: readon
     // From `undelivered` on they went on under the next log already.
     const end = Math.min(row.undelivered ?? Infinity, Math.max((remains.entries.last ?? -1) + 1, last?.size ?? 0));
     const lost = describeGaps(remains, Math.max(size, receipted), end);
-    return [`of ${row.origin} the first ${size} entries were recovered`, ...lost, head].join(', ');
+    return [`of ${row.origin} the first ${size} ${plural(size, 'entry was', 'entries were')} recovered`, ...lost, head].join(
+      ', ',
+    );
   });
   const unread = salvage.unreadablePages === 0 ? [] : [describeUnread(salvage.unreadablePages)];
   const found = [...unread, ...(logs.length === 0 ? ['no log was found in it'] : logs)];
-  return `${found.join('; ')}; ${loose} entries that were found outside of the chain were recorded again; the damaged files stand in ${aside}`;
+  return `${found.join('; ')}; ${loose} ${plural(loose, 'entry that was', 'entries that were')} found outside of the chain ${plural(loose, 'was', 'were')} recorded again; the damaged files stand in ${aside}`;
 }

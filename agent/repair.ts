@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../program/failure.ts';
 import { fail, pass, warn, type Finding } from '../program/finding.ts';
+import { plural } from '../program/plural.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { subtreesOf } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
@@ -107,7 +108,10 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
     const found = salvage.logs.map((remains) => {
       const { row, entries, number } = remains;
       if (row === undefined)
-        return warn(`log ${number}`, `its name is gone; ${formatCount(entries.count)} of its entries are found`);
+        return warn(
+          `log ${number}`,
+          `its name is gone; ${formatCount(entries.count)} of its entries ${plural(entries.count, 'is', 'are')} found`,
+        );
       const prefix = follow(() => result(recoverPrefix(suite, counting(suite), salvage, remains, row)));
       if (prefix === undefined) return warn(row.origin, 'what is found of it does not fit its own key');
       const { size, sealed, receipted } = prefix;
@@ -116,10 +120,10 @@ function prefixes(suite: Suite, store: string, what: string): Finding[] {
       const behind =
         loose === 0
           ? ''
-          : `; ${formatCount(loose)} entries that are found behind and nobody else holds: without the chain, as bytes`;
+          : `; ${formatCount(loose)} ${plural(loose, 'entry that is', 'entries that are')} found behind and nobody else holds: without the chain, as bytes`;
       return warn(
         row.origin,
-        `the prefix of ${formatCount(size)} entries ${what}, ${formatCount(sealed)} of them under seals, ${formatCount(receipted)} held by the collector${behind}`,
+        `the prefix of ${formatCount(size)} ${plural(size, 'entry', 'entries')} ${what}, ${formatCount(sealed)} of them under seals, ${formatCount(receipted)} held by the collector${behind}`,
       );
     });
     const unread = salvage.unreadablePages;

@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { visible } from '../program/visible.ts';
 import { diagnose } from './diagnose.ts';
 import type { Live } from './live.ts';
@@ -34,7 +35,7 @@ export function formatReport(report: Report): string {
 }
 
 function conclusion(failed: number, warned: number): string {
-  if (failed > 0) return `${failed} ${failed === 1 ? 'thing needs' : 'things need'} somebody`;
-  if (warned > 0) return `nothing needs somebody, ${warned} ${warned === 1 ? 'thing is' : 'things are'} good to know`;
+  if (failed > 0) return `${failed} ${plural(failed, 'thing needs', 'things need')} somebody`;
+  if (warned > 0) return `nothing needs somebody, ${warned} ${plural(warned, 'thing is', 'things are')} good to know`;
   return 'all is well';
 }

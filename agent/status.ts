@@ -2,6 +2,7 @@ import { readHeader } from '../tlog/entry.ts';
 import { Reader } from '../tlog/cbor.ts';
 import { formatTime } from '../program/clock.ts';
 import { payloadText } from '../program/payload-text.ts';
+import { plural } from '../program/plural.ts';
 import { visible } from '../program/visible.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -76,18 +77,25 @@ function timeOf(rows: Rows, log: number, index: number): string | null {
 export function formatStatus(status: Status): string {
   const number = (n: number): string => n.toLocaleString('en-US');
   const unsealed = status.entries - status.sealed;
+  const open = unsealed === 0 ? '' : `, ${number(unsealed)} ${plural(unsealed, 'waits', 'wait')} for the next`;
+  const waiting = status.sealed - status.receipted;
   return [
     `log        ${status.origin}${status.admitted ? '' : ' (not admitted by a collector yet)'}`,
     `entries    ${number(status.entries)}${status.newest === null ? '' : `, the newest of ${status.newest}`}`,
-    `sealed     ${number(status.sealed)} in ${number(status.seals)} seals${unsealed === 0 ? '' : `, ${number(unsealed)} wait for the next`}`,
+    `sealed     ${number(status.sealed)} in ${number(status.seals)} ${plural(status.seals, 'seal')}${open}`,
     `receipted  ${number(status.receipted)}${status.receiptedAt === null ? ' (no collector holds any of them)' : `, the last time at ${status.receiptedAt}`}`,
     ...(status.notAcceptedSince === null
       ? []
-      : [`waiting    ${number(status.sealed - status.receipted)} sealed entries, not accepted since ${status.notAcceptedSince}`]),
+      : [
+          `waiting    ${number(waiting)} sealed ${plural(waiting, 'entry', 'entries')}, not accepted since ${status.notAcceptedSince}`,
+        ]),
     `disk       ${(status.storeBytes / 2 ** 20).toFixed(1)} MiB`,
     ...status.closed.map((log) => {
-      const left = log.undelivered === 0 ? '' : `; ${number(log.undelivered)} of them are still to be delivered`;
-      return `closed     ${log.origin}: ${number(log.entries)} entries, because ${log.reason}${left}`;
+      const left =
+        log.undelivered === 0
+          ? ''
+          : `; ${number(log.undelivered)} of them ${plural(log.undelivered, 'is', 'are')} still to be delivered`;
+      return `closed     ${log.origin}: ${number(log.entries)} ${plural(log.entries, 'entry', 'entries')}, because ${log.reason}${left}`;
     }),
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import { parseSeconds } from '../program/clock.ts';
+import { plural } from '../program/plural.ts';
 import { logNotTaken } from './connection.ts';
 import { formatCount, type Known, type Trouble } from './trouble.ts';
 
@@ -73,6 +74,7 @@ function approval(fingerprint: string): string {
 function inDelivery(known: Known): Trouble[] {
   const { status, fingerprint, onceReceipted } = known;
   const { origin, notAcceptedSince: since } = status;
+  const waiting = status.sealed - status.receipted;
   const found: Trouble[] = [];
   if (!status.admitted) {
     found.push({
@@ -88,7 +90,7 @@ function inDelivery(known: Known): Trouble[] {
       level: 'FAIL',
       part: 'collector',
       code: 'no-receipt',
-      what: `${formatCount(status.sealed - status.receipted)} sealed entries wait for a receipt`,
+      what: `${formatCount(waiting)} sealed ${plural(waiting, 'entry waits', 'entries wait')} for a receipt`,
       since,
       remedy: 'tallystick-agent doctor says whether broker and collector answer; nothing is lost meanwhile',
     });
@@ -98,7 +100,7 @@ function inDelivery(known: Known): Trouble[] {
       level: 'WARN',
       part: 'collector',
       code: 'collector-lost-data',
-      what: `the collector lost data: it held ${formatCount(onceReceipted)} entries or more once, and now ${formatCount(status.receipted)}`,
+      what: `the collector lost data: it held ${formatCount(onceReceipted)} ${plural(onceReceipted, 'entry', 'entries')} or more once, and now ${formatCount(status.receipted)}`,
       since: status.receiptedAt,
       remedy: 'it is sent again what is still here; find out on the collector why its store is older than its receipts',
     });

@@ -1,4 +1,5 @@
 import { fail, failures, pass, type Finding } from '../program/finding.ts';
+import { plural } from '../program/plural.ts';
 import { checkSchema } from '../program/schema.ts';
 import { TlogError } from '../tlog/error.ts';
 import type { Suite } from '../tlog/suite.ts';
@@ -51,8 +52,13 @@ function checkLog(suite: Suite, rows: Rows, row: LogRow, paths: Paths, onEntries
 
 function describe({ from, entries, sealed, seals, receipts }: Verified): string {
   const open = entries === sealed ? '' : `, ${entries - sealed} not sealed yet`;
-  const pruned = from === 0 ? '' : ` (the first ${from} are pruned, the collector has them)`;
-  return `${entries} entries in chain and tree${pruned}, ${sealed} under ${seals} seals${open}, ${receipts} receipts`;
+  const pruned =
+    from === 0 ? '' : ` (the first ${from} ${plural(from, 'is', 'are')} pruned, the collector has ${plural(from, 'it', 'them')})`;
+  return [
+    `${entries} ${plural(entries, 'entry', 'entries')} in chain and tree${pruned}`,
+    `${sealed} under ${seals} ${plural(seals, 'seal')}${open}`,
+    `${receipts} ${plural(receipts, 'receipt')}`,
+  ].join(', ');
 }
 
 /** Generations are numbered without a gap, and all but the newest are closed. */

@@ -1,4 +1,5 @@
 import { Failure } from '../program/failure.ts';
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyEnrolment } from '../tlog/enrolment.ts';
 import { Reader } from '../tlog/cbor.ts';
@@ -95,9 +96,11 @@ export class Walk {
 
   end(): void {
     const { size, receipts } = this.#extent;
-    if (this.#next !== size) this.#fault(`log: expected ${size} entries, got ${this.#next}`);
+    if (this.#next !== size) this.#fault(`log: expected ${size} ${plural(size, 'entry', 'entries')}, got ${this.#next}`);
     for (let seal = this.#nextSeal; seal !== undefined; seal = this.#takeSeal()) {
-      this.#fault(`seal ${seal.k}: expected the ${seal.size} entries it covers, got ${this.#next}`);
+      this.#fault(
+        `seal ${seal.k}: expected the ${seal.size} ${plural(seal.size, 'entry', 'entries')} it covers, got ${this.#next}`,
+      );
     }
     for (const { size: covered } of receipts.slice(this.#nextReceipt)) {
       this.#fault(`receipt at ${covered}: expected the entries the collector holds, got ${this.#next}: the end is missing`);

@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { isLinked, linkHash } from './order.ts';
@@ -124,8 +125,9 @@ export function describeStructure(
   }
   if (expected < size) missing.addRange(expected, size - 1);
   const range = formatRange(start, size - 1);
+  const entriesOf = (ranges: Ranges): string => `${plural(ranges.count, 'entry', 'entries')} ${ranges.toString()}`;
   if (breaks.count > 0) {
-    const where = `entries ${breaks.toString()} do not follow from the entry before`;
+    const where = `${entriesOf(breaks)} ${plural(breaks.count, 'does', 'do')} not follow from the entry before`;
     return [
       { verdict: 'tampered', detail: `${where}: there something was changed, removed or inserted, under ${covered} (${range})` },
     ];
@@ -135,5 +137,10 @@ export function describeStructure(
     return [{ verdict: 'tampered', detail }];
   }
   if (missing.count === 0) return [];
-  return [{ verdict: 'incomplete', detail: `entries ${missing.toString()} are missing, which ${covered} covers` }];
+  return [
+    {
+      verdict: 'incomplete',
+      detail: `${entriesOf(missing)} ${plural(missing.count, 'is', 'are')} missing, which ${covered} covers`,
+    },
+  ];
 }

@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyFleetCheckpoint } from '../tlog/checkpoint.ts';
 import type { Checkpoint } from '../tlog/checkpoint.ts';
@@ -149,7 +150,11 @@ function checkTimestamps({ policy }: Audit, stamped: Uint8Array, timestamps: rea
       const { timeMs, authority, unused } = verifyTimestamp(response, stamped, policy.timestamps);
       pass(sheet, what, `over the fleet checkpoint at ${formatSeconds(timeMs / 1000)}, by ${authority}`);
       if (unused > 0)
-        skip(sheet, `${what} certificates`, `${unused} not checked: they are no part of the chain to the authority`);
+        skip(
+          sheet,
+          `${what} certificates`,
+          `${unused} not checked: ${plural(unused, 'it is', 'they are')} no part of the chain to the authority`,
+        );
       sightings.push({ by: authority, kind: 'timestamp', time: timeMs / 1000 });
     } catch (error) {
       if (error instanceof TlogError && error.code === 'origin') {

@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { decodeEntry } from '../tlog/entry.ts';
 import type { Entry } from '../tlog/entry.ts';
@@ -228,6 +229,6 @@ export class LogReplay {
 }
 
 function otherRoot(kind: string, size: number): Trouble {
-  const detail = `${kind} of size ${size}: expected the root of the first ${size} entries, standing right after them, got another`;
+  const detail = `${kind} of size ${size}: expected the root of the first ${size} ${plural(size, 'entry', 'entries')}, standing right after ${plural(size, 'it', 'them')}, got another`;
   return { what: 'roots', verdict: 'tampered', code: 'mismatch', detail };
 }

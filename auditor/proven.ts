@@ -1,4 +1,5 @@
 import { formatTime } from '../program/clock.ts';
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import type { Checkpoint } from '../tlog/checkpoint.ts';
 import { decodeEntry, entryLeafHash } from '../tlog/entry.ts';
@@ -14,6 +15,7 @@ import { formatSeconds } from './clock.ts';
 import type { HeldNote } from './expect.ts';
 import { checkFleetProof, missFleetLog, readProof } from './fleet.ts';
 import type { FleetHead } from './fleet.ts';
+import { formatRange } from './ranges.ts';
 import { attempt, fail, holds, pass, skip } from './report.ts';
 import type { Sheet } from './report.ts';
 import { checkSealChain, firstSealState } from './seals.ts';
@@ -100,7 +102,11 @@ function checkHead(audit: Audit, proof: Proof, keys: LogKeys, sheet: Sheet): Tre
   pass(sheet, 'checkpoint', `of size ${head.size}, signed by the identity key`);
   if (head.kind === 'checkpoint') skip(sheet, 'receipt', 'there is none: no collector has signed that it holds the entry');
   else if (head.isCosigned)
-    pass(sheet, 'receipt', `the collector held these ${head.size} entries at ${formatSeconds(head.time ?? 0)}`);
+    pass(
+      sheet,
+      'receipt',
+      `the collector held ${plural(head.size, 'this', 'these')} ${head.size} ${plural(head.size, 'entry', 'entries')} at ${formatSeconds(head.time ?? 0)}`,
+    );
   else missCollector(sheet, keys);
   return head;
 }
@@ -124,7 +130,11 @@ function checkSeal(
     return decoded;
   });
   if (seal === undefined) return undefined;
-  pass(sheet, 'seal', `seal ${seal.k} is over the same ${seal.size} entries, signed by the epoch key that it names`);
+  pass(
+    sheet,
+    'seal',
+    `seal ${seal.k} is over the same ${seal.size} ${plural(seal.size, 'entry', 'entries')}, signed by the epoch key that it names`,
+  );
   const heads: Checkpoint[] = [];
   const origin = keys.identity.name;
   if (pieces !== undefined) {
@@ -141,7 +151,7 @@ function checkSeal(
   skip(
     sheet,
     'seal chain',
-    `not checked: --seals with the seals 0 to ${seal.k - 1} would show that the key of seal ${seal.k} is the log's`,
+    `not checked: --seals with ${plural(seal.k, 'seal')} ${formatRange(0, seal.k - 1)} would show that the key of seal ${seal.k} is the log's`,
   );
   return { seal, isChained: false, heads };
 }

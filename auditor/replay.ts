@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import type { ExportRecord } from '../tlog/export.ts';
 import type { HeldNote } from './expect.ts';
 import { LogReplay } from './log.ts';
@@ -79,7 +80,12 @@ class Replay {
     const sheet = this.#file;
     if (this.#records === 0 && sheet.checks.length === 0) lack(sheet, 'file', 'it is empty');
     if (this.#stray > 0) {
-      fail(sheet, 'records', 'malformed', `${this.#stray} belong to no log: expected an admission that holds before them`);
+      fail(
+        sheet,
+        'records',
+        'malformed',
+        `${this.#stray} ${plural(this.#stray, 'belongs', 'belong')} to no log: expected an admission that holds before ${plural(this.#stray, 'it', 'them')}`,
+      );
     }
     if (sheet.checks.length === 0) pass(sheet, 'file', `records: ${this.#records}, logs: ${this.#reports.length}`);
     for (const { path, checkpoint } of this.#audit.held) {

@@ -1,4 +1,5 @@
 import { formatTime } from '../program/clock.ts';
+import { plural } from '../program/plural.ts';
 import type { Before } from './anchor.ts';
 import { formatSeconds } from './clock.ts';
 import type { Sighting } from './fleet.ts';
@@ -36,7 +37,7 @@ export function stateEvidence(proven: Proven, before: Before | undefined): State
     protectedBy: protections(proven),
     proves: [...whatItProves(proven), ...noYounger(proven), ...noOlder(proven, before)],
     doesNotProve: limits(proven, before),
-    speaksUntil: `entry ${index}, in the log's first ${head.size} entries${received}; it says nothing of what came later`,
+    speaksUntil: `entry ${index}, in the log's first ${head.size} ${plural(head.size, 'entry', 'entries')}${received}; it says nothing of what came later`,
   };
 }
 
@@ -45,11 +46,15 @@ function protections({ keys, head, seal, isChained, fleet }: Proven): string[] {
   const sightings = fleet?.sightings ?? [];
   return [
     `the identity key of ${keys.identity.name}, ${vouches}`,
-    ...(head.isCosigned ? [`the collector, which signed that it holds the log's first ${head.size} entries`] : []),
+    ...(head.isCosigned
+      ? [`the collector, which signed that it holds the log's first ${head.size} ${plural(head.size, 'entry', 'entries')}`]
+      : []),
     ...(isChained
       ? [`the seal chain up to seal ${seal.k}: who took the device over after that seal could not rewrite what it covers`]
       : []),
-    ...(fleet === undefined ? [] : [`the fleet log of ${fleet.size} leaves, which has the receipt`]),
+    ...(fleet === undefined
+      ? []
+      : [`the fleet log of ${fleet.size} ${plural(fleet.size, 'leaf', 'leaves')}, which has the receipt`]),
     ...sightings.map((sighting) => `${nameOf(sighting)}, which saw that fleet log at ${formatSeconds(sighting.time)}`),
   ];
 }

@@ -1,4 +1,5 @@
 import { formatTime } from '../program/clock.ts';
+import { plural } from '../program/plural.ts';
 import { formatSeconds } from './clock.ts';
 import { writeHeld } from './expect.ts';
 import type { HeldOutcome } from './expect.ts';
@@ -36,12 +37,21 @@ function writeEntries(log: LogReplay, sheet: Sheet): void {
       `${entries} (${formatRange(start, size - 1)}), each follows the one before and has the leaf hash stated`,
     );
   }
-  if (start > 0) lack(sheet, 'entries', `${formatRange(0, start - 1)} are not here: the export begins with entry ${start}`);
+  if (start > 0)
+    lack(
+      sheet,
+      'entries',
+      `${formatRange(0, start - 1)} ${plural(start, 'is', 'are')} not here: the export begins with entry ${start}`,
+    );
   if (entries === 0) lack(sheet, 'entries', 'there are none');
   const unsealed = sealed?.size ?? start;
   if (isWell && unsealed < size) {
     const who = (log.newest.checkpoint?.size ?? 0) >= size ? 'who holds the identity key' : 'anybody';
-    lack(sheet, 'entries', `${formatRange(unsealed, size - 1)} are under no seal: ${who} could have written them`);
+    lack(
+      sheet,
+      'entries',
+      `${formatRange(unsealed, size - 1)} ${plural(size - unsealed, 'is', 'are')} under no seal: ${who} could have written ${plural(size - unsealed, 'it', 'them')}`,
+    );
   }
   if (log.uncompared > 0) {
     skip(sheet, 'roots', `${log.uncompared} not compared: entries before them are missing or not those that were signed`);
@@ -51,26 +61,37 @@ function writeEntries(log: LogReplay, sheet: Sheet): void {
 function writeSeals({ seals, sealed, keys }: LogReplay, sheet: Sheet): void {
   if (seals.count === 0 || seals.first === undefined || !seals.isUnbroken) return;
   const range = formatRange(seals.first, seals.first + seals.count - 1);
-  const over = sealed === undefined ? '' : `, the last over the first ${sealed.size} entries`;
+  const over = sealed === undefined ? '' : `, the last over the first ${sealed.size} ${plural(sealed.size, 'entry', 'entries')}`;
   pass(sheet, 'seals', `${seals.count} (${range}), each signed by the key that the one before names${over}`);
   if (seals.isAnchored) {
     pass(sheet, 'seal chain', `begins with the key of seal 0 that the enrolment of ${keys.identity.name} names`);
   } else {
-    const earlier = `seals ${formatRange(0, seals.first - 1)} are not here`;
+    const earlier = `${plural(seals.first, 'seal')} ${formatRange(0, seals.first - 1)} ${plural(seals.first, 'is', 'are')} not here`;
     lack(sheet, 'seal chain', `${earlier}, so that the key of seal ${seals.first} is not shown to be the log's`);
   }
 }
 
 function writePayloads({ payloads }: LogReplay, sheet: Sheet): void {
   const { verified, large, erased, silent } = payloads;
-  if (verified > 0) pass(sheet, 'payloads', `${verified} have the hash in their entry`);
-  if (large > 0) skip(sheet, 'payloads', `${large} were too large to be kept: whoever has one can show it by its salt`);
+  if (verified > 0)
+    pass(sheet, 'payloads', `${verified} ${plural(verified, 'has the hash in its entry', 'have the hash in their entry')}`);
+  if (large > 0)
+    skip(
+      sheet,
+      'payloads',
+      `${large} ${plural(large, 'was', 'were')} too large to be kept: whoever has one can show it by its salt`,
+    );
   for (const [reason, ranges] of erased) {
     const why = `the export gives the reason ${JSON.stringify(reason)}`;
-    lack(sheet, 'payloads', `${ranges.count} erased, of entries: ${ranges.toString()} (${why})`);
+    lack(
+      sheet,
+      'payloads',
+      `${ranges.count} erased, of ${plural(ranges.count, 'entry', 'entries')} ${ranges.toString()} (${why})`,
+    );
   }
   if (silent.count > 0) {
-    lack(sheet, 'payloads', `${silent.count} not here, and the export does not say why, of entries: ${silent.toString()}`);
+    const which = `${plural(silent.count, 'entry', 'entries')} ${silent.toString()}`;
+    lack(sheet, 'payloads', `${silent.count} not here, and the export does not say why, of ${which}`);
   }
 }
 
@@ -101,7 +122,7 @@ function writeOutcome(log: LogReplay, { held, outcome }: HeldOutcome, sheet: She
     lack(
       sheet,
       what,
-      `you hold size ${checkpoint.size}, and here the log ends after ${log.size} entries: later ones were cut off`,
+      `you hold size ${checkpoint.size}, and here the log ends after ${log.size} ${plural(log.size, 'entry', 'entries')}: later ones were cut off`,
       'rollback',
     );
   } else if (outcome !== 'unknown') {
@@ -116,7 +137,10 @@ function writeOutcome(log: LogReplay, { held, outcome }: HeldOutcome, sheet: She
 function stateLog(log: LogReplay, verdict: Verdict): Statement {
   const { keys, sealed, newest, outcomes, start, size, last, seals } = log;
   const { receipt } = newest;
-  const received = receipt === undefined ? '' : `, receipt of ${receipt.size} entries at ${formatSeconds(receipt.time ?? 0)}`;
+  const received =
+    receipt === undefined
+      ? ''
+      : `, receipt of ${receipt.size} ${plural(receipt.size, 'entry', 'entries')} at ${formatSeconds(receipt.time ?? 0)}`;
   const own = last === undefined ? '' : ` (by its own clock ${formatTime(last.fields.time)})`;
   const matched = outcomes.filter(({ outcome }) => outcome === 'same').map(({ held }) => held);
   return {
@@ -127,18 +151,25 @@ function stateLog(log: LogReplay, verdict: Verdict): Statement {
         : [
             `the seal chain, up to entry ${sealed.size - 1}: who took the device over after seal ${sealed.k} could rewrite none of it`,
           ]),
-      ...(receipt === undefined ? [] : [`the collector, which signed that it holds the first ${receipt.size} entries`]),
-      ...matched.map(({ path, checkpoint }) => `the note that you hold of the first ${checkpoint.size} entries, ${path}`),
+      ...(receipt === undefined
+        ? []
+        : [`the collector, which signed that it holds the first ${receipt.size} ${plural(receipt.size, 'entry', 'entries')}`]),
+      ...matched.map(
+        ({ path, checkpoint }) =>
+          `the note that you hold of the first ${checkpoint.size} ${plural(checkpoint.size, 'entry', 'entries')}, ${path}`,
+      ),
     ],
     proves: [
       ...(size > start
         ? [
-            `${keys.identity.name} recorded entries ${formatRange(start, size - 1)} in this order${verdict === 'intact' ? '' : ', but for what the FAIL lines name'}`,
+            `${keys.identity.name} recorded ${plural(size - start, 'entry', 'entries')} ${formatRange(start, size - 1)} in this order${verdict === 'intact' ? '' : ', but for what the FAIL lines name'}`,
           ]
         : []),
       ...(receipt === undefined
         ? []
-        : [`the first ${receipt.size} are no younger than ${formatSeconds(receipt.time ?? 0)}, if the collector is honest`]),
+        : [
+            `the first ${receipt.size} ${plural(receipt.size, 'is', 'are')} no younger than ${formatSeconds(receipt.time ?? 0)}, if the collector is honest`,
+          ]),
     ],
     doesNotProve: [
       'that the messages are true, or that the device heard them from whom it says: only what was recorded',

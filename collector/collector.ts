@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { checkDevice } from '../tlog/origin.ts';
 import { TlogError, type Code } from '../tlog/error.ts';
 import { parseCheckpointText } from '../tlog/checkpoint.ts';
@@ -170,7 +171,13 @@ export class Collector {
       if (taken.kind !== 'extended') return taken.row;
       const { row, forks } = taken;
       const { device, origin, size } = row;
-      course.notices.push({ level: 'info', event: 'extended', device, origin, text: `${origin} has ${size} entries` });
+      course.notices.push({
+        level: 'info',
+        event: 'extended',
+        device,
+        origin,
+        text: `${origin} has ${size} ${plural(size, 'entry', 'entries')}`,
+      });
       for (const fork of forks) tellFork(course, row, fork.size);
       return row;
     } catch (error) {
@@ -199,7 +206,7 @@ export class Collector {
       );
     }
     if (meaning === 'behind') {
-      const text = `${origin}: a receipt of ours covers ${signed.size} entries, ${log.size} are held: data was lost, and no checkpoint of the fleet log is signed until the device has sent it again`;
+      const text = `${origin}: a receipt of ours covers ${signed.size} ${plural(signed.size, 'entry', 'entries')}, ${log.size} ${plural(log.size, 'is', 'are')} held: data was lost, and no checkpoint of the fleet log is signed until the device has sent it again`;
       course.notices.push({ level: 'alarm', event: 'behind', device, origin, text });
     }
     return meaning === 'covered';

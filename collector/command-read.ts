@@ -5,6 +5,7 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { describeFindings } from '../program/finding.ts';
 import { native } from '../program/native.ts';
 import { writeEvidence, writeExport } from '../program/output.ts';
+import { plural } from '../program/plural.ts';
 import { startProgress } from '../program/progress.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
@@ -60,14 +61,13 @@ export async function evidence(_: object, command: Command, context: Context): P
         ({ origin, size, found }) => `FORK     ${origin}: two signed roots at ${size}, found ${found}; both notes with --json`,
       ),
       ...claims.map(({ origin, size, lost }) => {
-        return lost
-          ? `LOST     ${origin}: we gave a receipt for ${size} entries`
-          : `WAITING  ${origin}: a checkpoint of ${size} entries`;
+        const held = `${size} ${plural(size, 'entry', 'entries')}`;
+        return lost ? `LOST     ${origin}: we gave a receipt for ${held}` : `WAITING  ${origin}: a checkpoint of ${held}`;
       }),
       ...refusals.map(({ device, kind, code, count, last }) => {
         const newest = samples.findLast((sample) => sample.device === device && sample.kind === kind && sample.code === code);
         const reason = newest === undefined ? '' : `: ${visible(newest.reason)}`;
-        return `refused  ${device === '' ? '(devices never admitted)' : device} ${kind} ${code}, ${count} times, last ${last}${reason}`;
+        return `refused  ${device === '' ? '(devices never admitted)' : device} ${kind} ${code}, ${count} ${plural(count, 'time')}, last ${last}${reason}`;
       }),
     ];
     printResult(context.terminal, command, {

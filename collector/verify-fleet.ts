@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyFleetCheckpoint } from '../tlog/checkpoint.ts';
 import { leafHash } from '../tlog/hash.ts';
@@ -39,7 +40,8 @@ export function verifyFleetLog(suite: Suite, store: Store, keys: PublicKeys, onF
     });
     if (tree.size === row.signed && row.checkpoint !== null) checkCheckpoint(row.checkpoint, tree);
   }
-  if (tree.size !== row.size) onFault(`tree: expected ${row.size} leaves, got ${tree.size}: the end is missing`);
+  if (tree.size !== row.size)
+    onFault(`tree: expected ${row.size} ${plural(row.size, 'leaf', 'leaves')}, got ${tree.size}: the end is missing`);
   if (!equal(joinHashes(tree.peaks), row.peaks)) onFault('tree: expected the row to say where it stands, got another state');
   return { leaves, signed: row.signed };
 

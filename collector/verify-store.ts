@@ -7,6 +7,7 @@ import { verifyReceipt } from '../tlog/receipt.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { COSIGNATURE, ED25519, parseVkey } from '../tlog/vkey.ts';
 import { failures, pass, type Finding } from '../program/finding.ts';
+import { plural } from '../program/plural.ts';
 import type { ForkRow } from './row.ts';
 import type { Store } from './store.ts';
 import { verifyFleetLog } from './verify-fleet.ts';
@@ -40,7 +41,7 @@ export function verifyStore(suite: Suite, store: Store, onEntries: (done: number
   findings.push(
     ...gather(keys.log.name, (onFault) => {
       const { leaves, signed } = verifyFleetLog(suite, store, keys, onFault);
-      return `${leaves} leaves, ${signed} under its newest checkpoint`;
+      return `${leaves} ${plural(leaves, 'leaf', 'leaves')}, ${signed} under its newest checkpoint`;
     }),
     ...gather('forks', (onFault) => {
       const forks = store.evidence.forks();
@@ -64,7 +65,12 @@ function gather(what: string, check: (onFault: OnFault) => string): Finding[] {
 }
 
 function describe({ entries, payloads, seals, receipts }: Verified): string {
-  return `${entries} entries in chain and tree, ${payloads} with payload, ${seals} seals, ${receipts} receipts`;
+  return [
+    `${entries} ${plural(entries, 'entry', 'entries')} in chain and tree`,
+    `${payloads} with payload`,
+    `${seals} ${plural(seals, 'seal')}`,
+    `${receipts} ${plural(receipts, 'receipt')}`,
+  ].join(', ');
 }
 
 /** Both notes are the identity key's, and what is held has another root than the one that is not. */

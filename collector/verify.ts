@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyAdmission } from '../tlog/admission.ts';
 import { Reader } from '../tlog/cbor.ts';
@@ -102,7 +103,9 @@ class Walk {
     for (const entry of this.#store.logs.entries(this.#row.number, start, seal.size))
       this.#entry(entry, saltAt(entry.index - start));
     if (this.#tree.size !== seal.size) {
-      this.#onFault(`seal ${seal.k}: expected the ${seal.size} entries it covers, got ${this.#tree.size}`);
+      this.#onFault(
+        `seal ${seal.k}: expected the ${seal.size} ${plural(seal.size, 'entry', 'entries')} it covers, got ${this.#tree.size}`,
+      );
     }
     this.#try(`seal ${seal.k}`, () => {
       this.#state = continueSeals(this.#suite, this.#state, { ...seal, logId: this.#state.logId }, this.#tree.root());
@@ -139,7 +142,9 @@ class Walk {
     if (entry !== undefined) this.#onFault(`entry ${size}: expected a seal that covers it, got none`);
     if (seal !== undefined) this.#onFault(`seal ${k}: expected the end of ${origin}, got a seal`);
     if (this.#receipt !== undefined) {
-      this.#onFault(`receipt at ${this.#receipt.size}: expected a seal of that size, got ${this.#tree.size} entries`);
+      this.#onFault(
+        `receipt at ${this.#receipt.size}: expected a seal of that size, got ${this.#tree.size} ${plural(this.#tree.size, 'entry', 'entries')}`,
+      );
     }
   }
 

@@ -1,3 +1,4 @@
+import { plural } from './plural.ts';
 import { visible } from './visible.ts';
 
 /** One thing that was checked. `WARN`: nobody has to do anything now. */
@@ -45,7 +46,8 @@ export function describeFindings(findings: readonly Finding[]): { ok: boolean; j
   const ok = failed === 0;
   const lines = findings.map(({ status, what, detail }) => visible(`${status}  ${what}: ${detail}`));
   const warned = findings.filter(({ status }) => status === 'WARN').length;
-  const well = warned === 0 ? 'everything fits' : `nothing failed, ${warned} of ${findings.length} checks warn`;
-  const summary = ok ? well : `${failed} of ${findings.length} checks failed`;
+  const all = `${findings.length} ${plural(findings.length, 'check')}`;
+  const well = warned === 0 ? 'everything fits' : `nothing failed, ${warned} of ${all} ${plural(warned, 'warns', 'warn')}`;
+  const summary = ok ? well : `${failed} of ${all} failed`;
   return { ok, json: { ok, findings }, text: [...lines, summary].join('\n') };
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { describe, isGone, isRefusal, isRefusedVersion } from './mqtt-error.ts';
 import './mqtt-numbers.ts';
 import { limitPackets } from './packet-limit.ts';
+import { plural } from './plural.ts';
 
 /** A segment and what MQTT puts around it (FORMAT.md §6): what a broker must let through, and all that we take. */
 export const PACKET_BYTES = 98_560;
@@ -142,7 +143,7 @@ export class MqttLink {
     const lost =
       this.#isLeaving || this.#isExplained || this.#unacknowledged === 0
         ? ''
-        : `; ${this.#unacknowledged} messages were not acknowledged; if this repeats, the broker may allow fewer bytes a packet than ${PACKET_BYTES}`;
+        : `; ${this.#unacknowledged} ${plural(this.#unacknowledged, 'message was', 'messages were')} not acknowledged; if this repeats, the broker may allow fewer bytes a packet than ${PACKET_BYTES}`;
     return {
       reason: `${reason}${lost}`,
       wasReady: this.#isReady,

@@ -4,6 +4,7 @@ import { createWriteStream, openSync, type WriteStream } from 'node:fs';
 import { printResult, type Terminal } from './command.ts';
 import { createFileDurably } from './durable-file.ts';
 import { EXIT, Failure } from './failure.ts';
+import { plural } from './plural.ts';
 import { startProgress } from './progress.ts';
 
 /** Whoever is to check them may read them. */
@@ -57,7 +58,7 @@ export async function writeExport<Log extends { readonly origin: string }>(
   await once(output, 'close');
   printResult(terminal, command, {
     json: { file, bytes, logs: logs.map(({ origin }) => origin) },
-    text: `${file}: ${logs.length} ${logs.length === 1 ? 'log' : 'logs'}, ${bytes.toLocaleString('en-US')} bytes`,
+    text: `${file}: ${logs.length} ${plural(logs.length, 'log')}, ${bytes.toLocaleString('en-US')} bytes`,
   });
 }
 

@@ -137,7 +137,7 @@ describe('lines', () => {
     ['a CR where the limit is, and more', [...pieces(MAX_LINE, '\r'), ...pieces(10, '\n')]],
   ])('are refused with %s', async (_, chunks) => {
     await expect(record(['a\n', ...chunks]).count).rejects.toThrow(
-      `line 2: expected at most ${MAX_LINE} bytes, got more, and lines 1 to 1 were refused with it; the 0 messages before are recorded`,
+      `line 2: expected at most ${MAX_LINE} bytes, got more, and line 1 was refused with it; the 0 messages before are recorded`,
     );
   });
 });
@@ -217,7 +217,7 @@ describe('NDJSON', () => {
     if (!(error instanceof Failure)) throw new Error('expected a Failure');
     expect(error.exitCode).toBe(EXIT.error);
     expect(error.message).toMatch(message);
-    expect(error.message).toMatch(/, and lines 5 to 5 were refused with it; the 3 messages before are recorded$/);
+    expect(error.message).toMatch(/, and line 5 was refused with it; the 3 messages before are recorded$/);
     expect(error.hint).toBe('mend the line and go on from line 5');
     expect(batches.map((batch) => batch.length)).toEqual([3]);
   });

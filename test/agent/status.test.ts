@@ -112,6 +112,20 @@ describe('told to people:', () => {
     ]);
   });
 
+  test('one of each', () => {
+    const one = {
+      ...status,
+      entries: 2,
+      sealed: 1,
+      seals: 1,
+      closed: [{ origin: 'a/b/c', entries: 1, undelivered: 1, reason: 'x' }],
+    };
+    const lines = formatStatus(one).split('\n');
+    expect(lines[2]).toBe('sealed     1 in 1 seal, 1 waits for the next');
+    expect(lines[4]).toMatch(/^waiting {4}1 sealed entry, not accepted since /);
+    expect(lines.at(-1)).toBe('closed     a/b/c: 1 entry, because x; 1 of them is still to be delivered');
+  });
+
   test('an empty log', () => {
     expect(formatStatus({ ...status, entries: 0, sealed: 0, seals: 0, newest: null })).toContain('entries    0\n');
   });

@@ -117,7 +117,7 @@ describe('troubles on top of troubles', () => {
       .slice(0, -1);
     const bare = replay(encodeExport(unsealed));
     expect(bare.verdict).toBe('tampered');
-    expect(bare.text).toContain('entries 11 do not follow from the entry before');
+    expect(bare.text).toContain('entry 11 does not follow from the entry before');
     const covered = replay(encodeExport([...unsealed, { kind: 'checkpoint', note: log.checkpointAt(13) }]));
     expect(covered.verdict).toBe('tampered');
     expect(covered.text).toContain('entry 11 was changed: it is not the one that was sealed');
@@ -126,7 +126,7 @@ describe('troubles on top of troubles', () => {
   test('the last entry before a seal removed', () => {
     const { verdict, text } = replay(encodeExport(whole.toSpliced(at(9), 2)));
     expect(verdict).toBe('incomplete');
-    expect(text).toContain('entries 9 are missing, which seal 1 covers');
+    expect(text).toContain('entry 9 is missing, which seal 1 covers');
     expect(text).toContain('not compared: entries before them are missing');
   });
 
@@ -205,8 +205,8 @@ describe('what is missing', () => {
     });
     const { verdict, text } = replay(shed.export());
     expect(verdict).toBe('incomplete');
-    expect(text).toContain('1 erased, of entries: 1 (the export gives the reason "shed")');
-    expect(text).toContain('1 were too large to be kept');
+    expect(text).toContain('1 erased, of entry 1 (the export gives the reason "shed")');
+    expect(text).toContain('1 was too large to be kept');
   });
 
   test('payloads that were too large to be kept: those were never there', () => {
@@ -219,7 +219,7 @@ describe('an export that begins later', () => {
     const { verdict, text } = replay(log.export(1, 3), { expect: [log.receiptAt(10)] });
     expect(verdict).toBe('incomplete');
     expect(text).toContain('0 to 3 are not here: the export begins with entry 4');
-    expect(text).toContain('seals 0 are not here, so that the key of seal 1 is not shown');
+    expect(text).toContain('seal 0 is not here, so that the key of seal 1 is not shown');
     expect(text).toContain('the root at size 10 is the one you hold');
   });
 

@@ -385,7 +385,7 @@ describe('what others check', () => {
     });
     const out = await machine.ok('evidence');
     expect(out).toContain(`FORK     ${PUMP.identity.name}: two signed roots at 1`);
-    expect(out).toContain('refused  pump-7 segment malformed, 1 times');
+    expect(out).toContain('refused  pump-7 segment malformed, 1 time');
     expect(JSON.parse(await machine.ok('--json', 'evidence'))).toMatchObject({
       forks: [{ origin: PUMP.identity.name, size: 1, note: new TextDecoder().decode(copy.checkpointAt(1)) }],
       refusals: [{ code: 'fork' }, { code: 'malformed', count: 1 }],

@@ -72,7 +72,7 @@ const PROMISES: Readonly<Record<string, Promised>> = {
     out: [
       new RegExp(`^log +${ORIGIN}$`, 'm'),
       /^entries +4, /m,
-      /^sealed +4 in \d seals$/m,
+      /^sealed +4 in \d seals?$/m,
       /^receipted +4, the last time at /m,
       WELL,
     ],

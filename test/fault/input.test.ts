@@ -124,7 +124,7 @@ describe('NDJSON', () => {
     expectLine(
       ended,
       1,
-      /^tallystick-agent: line 4: expected JSON, got "\{\\"topic\\":\\"t\\",\\"payload\\":" \(.*\), and lines 3 to 3 were refused with it; the 2 messages before are recorded; mend the line and go on from line 3$/m,
+      /^tallystick-agent: line 4: expected JSON, got "\{\\"topic\\":\\"t\\",\\"payload\\":" \(.*\), and line 3 was refused with it; the 2 messages before are recorded; mend the line and go on from line 3$/m,
     );
     expect(recorded(found)).toEqual(['0', '1']);
     // As it says.

@@ -21,7 +21,7 @@ test('findings are told a line each, and what they come to', () => {
   const warned = describeFindings([...well, warn('clock', 'not known')]);
   expect([warned.ok, warned.text.split('\n').slice(1)]).toEqual([
     true,
-    ['WARN  clock: not known', 'nothing failed, 1 of 2 checks warn'],
+    ['WARN  clock: not known', 'nothing failed, 1 of 2 checks warns'],
   ]);
   const { ok, text } = describeFindings([...well, fail('log', 'x\x1b[2J')]);
   expect([ok, text]).toEqual([false, 'PASS  store: fine\nFAIL  log: x\\u001b[2J\n1 of 2 checks failed']);
