@@ -11,10 +11,11 @@ import { MAX_NOTE_BYTES } from '../tlog/note.ts';
 import { parsePolicy } from '../tlog/policy.ts';
 import type { Policy } from '../tlog/policy.ts';
 import { steadyMs } from './clock.ts';
-import { auditEvidence } from './evidence.ts';
+import { auditEvidence, type EvidenceFile } from './evidence.ts';
 import { parseHeldNote } from './expect.ts';
 import type { HeldNote } from './expect.ts';
 import { fileSize, readFile, readPieces } from './file.ts';
+import { checkEvidenceKind, ExportKind } from './kind.ts';
 import { formatReports, reportsToJson, verdictOfAll } from './print.ts';
 import { auditExport } from './replay.ts';
 import { exitCodeOf } from './report.ts';
@@ -34,7 +35,7 @@ Verdicts, the first that applies, and exit codes:
   unverifiable  5  a key or a file is missing without which it can't be told
   incomplete    4  what is here holds, and something that was signed is not here
   intact        0  all that is here was checked and holds
-Exit 1: a file can't be read, which is no verdict. Exit 2: the command line is wrong.`;
+Exit 1: a file can't be read, or is of another kind: no verdict. Exit 2: the command line is wrong.`;
 
 export function auditProgram(terminal: Terminal): Command {
   const program = createProgram(
@@ -50,18 +51,16 @@ export function auditProgram(terminal: Terminal): Command {
     .action((files: string[], options: Options, command: Command) => {
       const { seals } = options;
       if (seals !== undefined) readFile(seals, 0);
-      const audit = {
-        ...readShared(options),
-        seals: seals === undefined ? undefined : () => readPieces(seals),
+      const kinds: ExportKind[] = [];
+      const open = (path: string): Iterable<Uint8Array> => {
+        const kind = new ExportKind(path);
+        kinds.push(kind);
+        return kind.watch(readPieces(path));
       };
-      finish(
-        terminal,
-        command,
-        auditEvidence(
-          audit,
-          files.map((path) => ({ path, bytes: readFile(path, MAX_EVIDENCE_BYTES) })),
-        ),
-      );
+      const audit = { ...readShared(options), seals: seals === undefined ? undefined : () => open(seals) };
+      const reports = auditEvidence(audit, files.map(readEvidence));
+      for (const kind of kinds) kind.check();
+      finish(terminal, command, reports);
     });
 
   shared(program.command('replay'))
@@ -77,8 +76,11 @@ export function auditProgram(terminal: Terminal): Command {
         nowMs: steadyMs,
         ...(total === undefined ? {} : { total }),
       });
-      const reports = auditExport(audit, { path, pieces: readPieces(path, (bytes) => progress.update(bytes)) });
+      const kind = new ExportKind(path);
+      const pieces = kind.watch(readPieces(path, (bytes) => progress.update(bytes)));
+      const reports = auditExport(audit, { path, pieces });
       progress.end();
+      kind.check();
       finish(terminal, command, reports);
     });
 
@@ -97,6 +99,12 @@ function shared(command: Command): Command {
 
 function readShared({ trust, expect }: Options): { suite: typeof native; policy: Policy; held: HeldNote[] } {
   return { suite: native, policy: readPolicy(trust), held: expect.map(readHeldNote) };
+}
+
+function readEvidence(path: string): EvidenceFile {
+  const bytes = readFile(path, MAX_EVIDENCE_BYTES);
+  checkEvidenceKind(path, bytes);
+  return { path, bytes };
 }
 
 function readPolicy(path: string): Policy {

@@ -29,6 +29,7 @@ beforeAll(() => {
     'short.export': log.export(0, 1),
     seals: Buffer.concat(log.seals.map((seal) => encodeRecord({ kind: 'seal', seal }))),
     receipt: log.receiptAt(5),
+    picture: Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
   })) {
     writeFileSync(join(folder, name), bytes);
   }
@@ -67,6 +68,7 @@ describe('exit codes', () => {
     ['replay @changed.export --trust @trust', 3],
     ['replay @short.export --trust @trust --expect @receipt', 4],
     ['replay @log.export --trust @empty', 5],
+    ['replay @empty --trust @trust', 4],
     ['replay @changed.export --trust @empty', 3],
   ])('%s: %i', async (line, code) => {
     const result = await run(line);
@@ -87,6 +89,12 @@ describe('exit codes', () => {
     ['a damaged trust file', 'replay @log.export --trust @bad-trust'],
     ['no such note', 'replay @log.export --trust @trust --expect @none'],
     ['a note that is none', 'replay @log.export --trust @trust --expect @trust'],
+    ['a picture for evidence', 'evidence @good.tally.json @picture --trust @trust'],
+    ['nothing for evidence', 'evidence @empty --trust @trust'],
+    ['an export for evidence', 'evidence @log.export --trust @trust'],
+    ['a picture for an export', 'replay @picture --trust @trust'],
+    ['evidence for an export', 'replay @good.tally.json --trust @trust'],
+    ['a picture for seals', 'evidence @good.tally.json --trust @trust --seals @picture'],
     ['no such seals', 'evidence @good.tally.json --trust @trust --seals @none'],
   ])('%s: 1, one line, and nothing that looks like a verdict', async (_name, line) => {
     const { code, out, err } = await run(line);
