@@ -187,7 +187,10 @@ describe('init', () => {
 
   test('without it every command says what to do', async () => {
     const machine = newMachine();
-    expect(await machine.run('devices')).toMatchObject({ code: EXIT.config });
+    expect(await machine.run('devices')).toMatchObject({
+      code: EXIT.config,
+      err: expect.stringContaining('got ENOENT; run tallystick-collector init') as string,
+    });
     await machine.ok('init', '--fleet', FLEET);
     const elsewhere = await machine.run('devices', '--set', `store.directory=${join(machine.folder, 'elsewhere')}`);
     expect(elsewhere).toMatchObject({
@@ -422,5 +425,7 @@ describe('config', () => {
     const machine = await initialised();
     const { code, err } = await machine.run('--set', setting, 'config', 'check');
     expect([code, err]).toEqual([EXIT.config, expect.stringContaining(expected)]);
+    const key = setting.split('=', 1)[0] ?? '';
+    expect(err).toMatch(new RegExp(`^tallystick-collector: flag ${key}: expected `));
   });
 });
