@@ -14,6 +14,12 @@ import { PasswordCheck, type PasswordHash } from './password.ts';
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 4096;
 const MAX_PASSWORDS_WAITING = 64;
+/**
+ * What a device may leave unread before its connection ends: hundreds of receipts, of which only the newest counts. The broker goes on
+ * with a message only once every connection has room for it; so room there always is, more than can come before this is looked at.
+ */
+const MAX_UNREAD_BYTES = 262_144;
+const UNSENT_BYTES = 4 * MAX_UNREAD_BYTES;
 /** More than one, because of two devices on copies of one card each has to be heard. */
 const MAX_CONNECTIONS_OF_DEVICE = 4;
 
@@ -50,7 +56,7 @@ export class Broker {
     this.#aedes = aedes;
     const accept = (socket: Socket): void => {
       socket.setNoDelay(true);
-      aedes.handle(limitPackets(socket, PACKET_BYTES));
+      aedes.handle(limitPackets(socket, { maxBytes: PACKET_BYTES, unsentBytes: UNSENT_BYTES }));
     };
     this.#server =
       tls === undefined ? createTcpServer(accept) : createTlsServer({ ...tls, handshakeTimeout: CONNECT_TIMEOUT_MS }, accept);
@@ -127,6 +133,12 @@ export class Broker {
     aedes.authorizeSubscribe = (client, subscription, done) => {
       const who = this.#principals.get(client);
       done(null, who !== undefined && maySubscribe(who, subscription.topic) ? subscription : null);
+    };
+    aedes.authorizeForward = (client, packet) => {
+      // Ours is slow where the collector is at work: then the devices wait.
+      if (client.conn.writableLength <= MAX_UNREAD_BYTES || this.#inside.has(client.conn)) return packet;
+      client.conn.destroy(new Error(`it did not read ${client.conn.writableLength} bytes`));
+      return null;
     };
   }
 

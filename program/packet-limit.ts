@@ -1,13 +1,20 @@
 import { Duplex } from 'node:stream';
 
+export interface PacketLimits {
+  readonly maxBytes: number;
+  /** Bytes that may be written and not yet sent before whoever writes is told to wait; by default as Node has it. */
+  readonly unsentBytes?: number;
+}
+
 /**
  * Carries a connection of MQTT both ways until a packet begins whose length is over `maxBytes`: that ends it with an error. A
  * parser of MQTT gathers a packet in memory before anybody can look at it, and its length of 4 bytes allows 256 MiB.
  */
-export function limitPackets(connection: Duplex, maxBytes: number): Duplex {
+export function limitPackets(connection: Duplex, { maxBytes, unsentBytes }: PacketLimits): Duplex {
   const lengths = new PacketLengths();
   const stream = new Duplex({
     allowHalfOpen: false,
+    ...(unsentBytes === undefined ? {} : { writableHighWaterMark: unsentBytes }),
     read: () => {
       connection.resume();
     },

@@ -4,85 +4,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, connectAsync, MqttClient, type IClientOptions } from 'mqtt';
-import { pino } from 'pino';
-import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Broker, type BrokerOptions } from '../../collector/broker.ts';
+import { connect, connectAsync, type IClientOptions } from 'mqtt';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
-import { createPassword, hashPassword, PasswordCheck, type PasswordHash } from '../../collector/password.ts';
+import { createPassword, hashPassword, PasswordCheck } from '../../collector/password.ts';
 import { EXIT } from '../../program/failure.ts';
 import { PACKET_BYTES } from '../../program/mqtt-link.ts';
+import { closed, heardOf, startSite, WAIT } from './broker-site.ts';
 
-const WAIT = { timeout: 10_000, interval: 5 };
 const PUMP: Principal = { device: 'pump-7' };
-
-interface Heard {
-  readonly topic: string;
-  readonly payload: string;
-  readonly retain: boolean;
-}
-
-interface Site {
-  readonly broker: Broker;
-  /** What the collector's own connection hears of all devices. */
-  readonly heard: Heard[];
-  readonly collector: MqttClient;
-  /** A client on the network; by default it is pump-7, with its password. */
-  connect(options?: IClientOptions): Promise<MqttClient>;
-}
-
-const passwords = new Map<string, PasswordHash>();
-
-beforeAll(async () => {
-  for (const device of ['pump-7', 'valve-1']) passwords.set(device, await hashPassword(`of ${device}`));
-});
-
-async function startSite(options: Partial<BrokerOptions> = {}): Promise<Site> {
-  const logger = pino({ level: 'silent' });
-  const broker = await Broker.start({
-    host: '127.0.0.1',
-    port: 0,
-    tls: undefined,
-    logger,
-    passwordOf: (device) => passwords.get(device),
-    ...options,
-  });
-  onTestFinished(() => broker.close());
-  const collector = new MqttClient(() => broker.connect(), { protocolVersion: 4, reconnectPeriod: 0, clientId: 'collector' });
-  onTestFinished(() => void collector.end(true));
-  await new Promise((resolve) => collector.once('connect', resolve));
-  const heard: Heard[] = [];
-  collector.on('message', (topic, payload, { retain }) => heard.push({ topic, payload: payload.toString(), retain }));
-  await collector.subscribeAsync('tallystick/v1/#', { qos: 1 });
-  return {
-    broker,
-    heard,
-    collector,
-    connect: async (own = {}) => {
-      const client = await connectAsync(`mqtt://127.0.0.1:${broker.port}`, {
-        protocolVersion: 4,
-        reconnectPeriod: 0,
-        username: 'pump-7',
-        password: 'of pump-7',
-        ...own,
-      });
-      onTestFinished(() => void client.end(true));
-      return client;
-    },
-  };
-}
-
-function closed(client: MqttClient): Promise<void> {
-  return new Promise((resolve) => client.once('close', resolve));
-}
-
-async function heardOf(site: Site, payload: string): Promise<Heard> {
-  return vi.waitFor(() => {
-    const found = site.heard.find((one) => one.payload === payload);
-    if (found === undefined) throw new Error(`expected ${payload}, got ${JSON.stringify(site.heard)}`);
-    return found;
-  }, WAIT);
-}
 
 describe('rights', () => {
   test.each<[Principal, string, boolean]>([
