@@ -9,6 +9,7 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { PACKET_BYTES } from '../program/mqtt-link.ts';
 import { limitPackets } from '../program/packet-limit.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
+import { networkOf } from './network.ts';
 import { PasswordCheck, type PasswordHash } from './password.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -45,6 +46,7 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #check = new PasswordCheck(MAX_PASSWORDS_WAITING);
   readonly #principals = new WeakMap<Client, Principal>();
+  readonly #networks = new WeakMap<Client, string>();
   readonly #connections = new Map<string, number>();
   /** Our own end of connections within this process. */
   readonly #inside = new WeakSet<Duplex>();
@@ -56,7 +58,8 @@ export class Broker {
     this.#aedes = aedes;
     const accept = (socket: Socket): void => {
       socket.setNoDelay(true);
-      aedes.handle(limitPackets(socket, { maxBytes: PACKET_BYTES, unsentBytes: UNSENT_BYTES }));
+      const client = aedes.handle(limitPackets(socket, { maxBytes: PACKET_BYTES, unsentBytes: UNSENT_BYTES }));
+      this.#networks.set(client, networkOf(socket.remoteAddress ?? ''));
     };
     this.#server =
       tls === undefined ? createTcpServer(accept) : createTlsServer({ ...tls, handshakeTimeout: CONNECT_TIMEOUT_MS }, accept);
@@ -149,7 +152,8 @@ export class Broker {
     }
     if (username === undefined || password === undefined) return false;
     const expected = this.#options.passwordOf(username);
-    if (expected === undefined || !(await this.#check.verify(password, expected))) return false;
+    const traits = [`network ${this.#networks.get(client) ?? ''}`, `device ${username}`];
+    if (expected === undefined || !(await this.#check.verify(password, expected, traits))) return false;
     const connections = this.#connections.get(username) ?? 0;
     if (connections >= MAX_CONNECTIONS_OF_DEVICE || client.closed) return false;
     this.#connections.set(username, connections + 1);

@@ -1,10 +1,12 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { Crowd } from './crowd.ts';
 
 /** RFC 7914: 16 MiB and some tens of milliseconds a guess. */
 const COST = { N: 16_384, r: 8, p: 1 };
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 const PASSWORD_BYTES = 24;
+
 /** What is stored of a password. */
 export interface PasswordHash {
   readonly salt: Uint8Array;
@@ -21,27 +23,43 @@ export async function hashPassword(password: string | Uint8Array): Promise<Passw
   return { salt, hash: await derive(password, salt) };
 }
 
+interface Try extends PasswordHash {
+  readonly password: Uint8Array;
+  readonly resolve: (isRight: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Compares passwords with hashes, one at a time: one core is enough for who knocks at the door. */
 export class PasswordCheck {
-  readonly #mostWaiting: number;
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #waiting: Crowd<Try>;
+  #isAtWork = false;
 
   constructor(mostWaiting: number) {
-    this.#mostWaiting = mostWaiting;
+    this.#waiting = new Crowd(mostWaiting);
   }
 
-  /** False too where so many wait that nobody should have to: who comes again later is let in. */
-  async verify(password: Uint8Array, { salt, hash }: PasswordHash): Promise<boolean> {
-    if (this.#waiting >= this.#mostWaiting) return false;
-    this.#waiting++;
-    const derived = this.#last.then(() => derive(password, salt));
-    this.#last = derived;
-    try {
-      return timingSafeEqual(await derived, hash);
-    } finally {
-      this.#waiting--;
+  /**
+   * `traits`: whose it is, and from where. False too where so many wait that one of them has to go: one of those who share their traits
+   * with most others. Who is unlike them is next.
+   */
+  verify(password: Uint8Array, { salt, hash }: PasswordHash, traits: readonly string[]): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add({ password, salt, hash, resolve, reject }, traits)?.resolve(false);
+      if (!this.#isAtWork) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#isAtWork = true;
+    for (let next = this.#waiting.next(); next !== undefined; next = this.#waiting.next()) {
+      const { password, salt, hash, resolve, reject } = next;
+      try {
+        resolve(timingSafeEqual(await derive(password, salt), hash));
+      } catch (error) {
+        reject(error);
+      }
     }
+    this.#isAtWork = false;
   }
 }
 

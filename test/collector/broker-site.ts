@@ -80,6 +80,23 @@ export function hello(device: string, password = `of ${device}`, will = `tallyst
   return packet(0x10, field('MQTT'), flags, u16(0), ...['by hand', will, `will of ${device}`, device, password].map(field));
 }
 
+/** The code of CONNACK (3.1.1 §3.2.2.3), 0 for who is let in; undefined where it was hung up on. */
+export async function knock(site: Site, connect: Uint8Array, localAddress?: string): Promise<number | undefined> {
+  const socket = await dial(site, localAddress);
+  const answer = new Promise<number | undefined>((resolve) => {
+    socket.once('data', (bytes: Uint8Array) => {
+      resolve(bytes[3]);
+    });
+    socket.once('close', () => {
+      resolve(undefined);
+    });
+  });
+  socket.write(connect);
+  const code = await answer;
+  socket.destroy();
+  return code;
+}
+
 export function closed(client: MqttClient): Promise<void> {
   return new Promise((resolve) => client.once('close', resolve));
 }

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { connect, connectAsync, type IClientOptions } from 'mqtt';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
-import { createPassword, hashPassword, PasswordCheck } from '../../collector/password.ts';
 import { EXIT } from '../../program/failure.ts';
 import { PACKET_BYTES } from '../../program/mqtt-link.ts';
 import { closed, heardOf, startSite, WAIT } from './broker-site.ts';
@@ -59,27 +58,6 @@ describe('rights', () => {
     expect(mayRetain(PUMP, 'tallystick/v1/pump-7/status')).toBe(true);
     expect(mayRetain(PUMP, 'tallystick/v1/pump-7/segment')).toBe(false);
     expect(mayRetain('collector', 'tallystick/v1/pump-7/receipt')).toBe(true);
-  });
-});
-
-describe('a password', () => {
-  test('is that of its hash, and no other', async () => {
-    const password = createPassword();
-    expect(password).toMatch(/^[A-Za-z0-9_-]{32}$/);
-    const hash = await hashPassword(password);
-    const check = new PasswordCheck(1);
-    expect(await check.verify(Buffer.from(password), hash)).toBe(true);
-    expect(await check.verify(Buffer.from(`${password} `), hash)).toBe(false);
-    expect(await check.verify(new Uint8Array(), hash)).toBe(false);
-    expect((await hashPassword(password)).hash).not.toEqual(hash.hash);
-  });
-
-  test('is not looked at where too many wait: nobody can make the collector compute without end', async () => {
-    const hash = await hashPassword('right');
-    const check = new PasswordCheck(3);
-    const answers = await Promise.all(Array.from({ length: 9 }, () => check.verify(Buffer.from('right'), hash)));
-    expect(answers.filter(Boolean)).toHaveLength(3);
-    expect(await check.verify(Buffer.from('right'), hash)).toBe(true);
   });
 });
 
