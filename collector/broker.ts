@@ -1,19 +1,26 @@
 import { Aedes, type Client } from 'aedes';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
-import { createServer as createTlsServer } from 'node:tls';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { EXIT, Failure } from '../program/failure.ts';
 import { PACKET_BYTES } from '../program/mqtt-link.ts';
 import { limitPackets } from '../program/packet-limit.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
+import { Crowd } from './crowd.ts';
 import { networkOf } from './network.ts';
 import { PasswordCheck, type PasswordHash } from './password.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 4096;
+/** Connections without a CONNECT so far; after it their passwords wait, or they are ended: neither may take all memory. */
+const MAX_STRANGERS = 256;
+/** Of each packet until a device is let in: CONNECT has its name, its password and its will. */
+const CONNECT_BYTES = 4096;
+/** Less than a kilobyte a second is no network. */
+const PACKET_MS = 120_000;
 const MAX_PASSWORDS_WAITING = 64;
 /**
  * What a device may leave unread before its connection ends: hundreds of receipts, of which only the newest counts. The broker goes on
@@ -46,6 +53,8 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #check = new PasswordCheck(MAX_PASSWORDS_WAITING);
   readonly #principals = new WeakMap<Client, Principal>();
+  /** Of whom nothing came yet, or not enough. */
+  readonly #strangers = new Crowd<Client>(MAX_STRANGERS);
   readonly #networks = new WeakMap<Client, string>();
   readonly #connections = new Map<string, number>();
   /** Our own end of connections within this process. */
@@ -56,13 +65,11 @@ export class Broker {
     this.#options = options;
     this.#logger = logger;
     this.#aedes = aedes;
-    const accept = (socket: Socket): void => {
+    const secureContext = tls === undefined ? undefined : createSecureContext(tls);
+    this.#server = createServer((socket) => {
       socket.setNoDelay(true);
-      const client = aedes.handle(limitPackets(socket, { maxBytes: PACKET_BYTES, unsentBytes: UNSENT_BYTES }));
-      this.#networks.set(client, networkOf(socket.remoteAddress ?? ''));
-    };
-    this.#server =
-      tls === undefined ? createTcpServer(accept) : createTlsServer({ ...tls, handshakeTimeout: CONNECT_TIMEOUT_MS }, accept);
+      this.#accept(socket, secureContext === undefined ? socket : new TLSSocket(socket, { isServer: true, secureContext }));
+    });
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#setRights();
     this.#listen();
@@ -105,9 +112,21 @@ export class Broker {
     });
   }
 
+  #accept({ remoteAddress = '' }: Socket, connection: Duplex): void {
+    const maxBytes = (): number => (this.#principals.has(client) ? PACKET_BYTES : CONNECT_BYTES);
+    const client = this.#aedes.handle(limitPackets(connection, { maxBytes, packetMs: PACKET_MS, unsentBytes: UNSENT_BYTES }));
+    const network = networkOf(remoteAddress);
+    this.#networks.set(client, network);
+    this.#strangers.add(client, [network])?.conn.destroy(new Error('too many connections were waiting for a CONNECT'));
+    client.conn.once('close', () => {
+      this.#strangers.delete(client);
+    });
+  }
+
   #setRights(): void {
     const aedes = this.#aedes;
     aedes.preConnect = (client, packet, done) => {
+      this.#strangers.delete(client);
       // No session outlives its connection. Of the ids that devices choose none is another's.
       packet.clean = true;
       packet.clientId = `${this.#inside.has(client.conn) ? '' : (packet.username ?? '')}/${packet.clientId || randomUUID()}`;

@@ -88,7 +88,7 @@ export class MqttLink {
   constructor(options: LinkOptions) {
     const { version, username, password, will } = options;
     this.#options = options;
-    this.#stream = limitPackets(options.open(), { maxBytes: PACKET_BYTES });
+    this.#stream = limitPackets(options.open(), { maxBytes: () => PACKET_BYTES });
     // Before the client's own, which says nothing of an error that has no code.
     this.#stream.on('error', (error) => {
       this.#reason ??= describe(error);

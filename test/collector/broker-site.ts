@@ -1,6 +1,10 @@
 import { connectAsync, MqttClient, type IClientOptions } from 'mqtt';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished, vi } from 'vitest';
 import { Broker, type BrokerOptions } from '../../collector/broker.ts';
@@ -63,6 +67,22 @@ export async function startSite(options: Partial<BrokerOptions> = {}): Promise<S
       return client;
     },
   };
+}
+
+/** A certificate and its key, in PEM. */
+export function selfSigned(): { readonly cert: string; readonly key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject],
+    { stdio: 'ignore' },
+  );
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 }
 
 /** Bytes by hand; it is not let in before {@link hello}. */

@@ -1,15 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect, connectAsync, type IClientOptions } from 'mqtt';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
+import { hashPassword } from '../../collector/password.ts';
 import { EXIT } from '../../program/failure.ts';
 import { PACKET_BYTES } from '../../program/mqtt-link.ts';
-import { closed, heardOf, startSite, WAIT } from './broker-site.ts';
+import { closed, heardOf, hello, knock, selfSigned, startSite, WAIT } from './broker-site.ts';
 
 const PUMP: Principal = { device: 'pump-7' };
 
@@ -88,6 +85,15 @@ describe('who comes', () => {
     if (first === undefined) throw new Error('expected a client');
     await first.endAsync();
     await vi.waitFor(() => site.connect({ clientId: 'pump 5' }), WAIT);
+  });
+
+  test('with all others of its site, from one address, is let in by and by', async () => {
+    const hash = await hashPassword('right');
+    const site = await startSite({ passwordOf: () => hash });
+    const comeIn = async (device: string): Promise<void> => {
+      while ((await knock(site, hello(device, 'right'))) !== 0);
+    };
+    await Promise.all(Array.from({ length: 80 }, (_, i) => comeIn(`pump-${i}`)));
   });
 
   test('with the client id of another device shuts nobody out', async () => {
@@ -219,26 +225,15 @@ describe('what a device does', () => {
 });
 
 test('with a certificate only TLS is spoken', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tallystick-'));
-  onTestFinished(() => {
-    rmSync(folder, { recursive: true });
-  });
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject],
-    { stdio: 'ignore' },
-  );
-  const pem = readFileSync(cert, 'utf8');
-  const site = await startSite({ tls: { cert: pem, key: readFileSync(key, 'utf8') } });
+  const tls = selfSigned();
+  const site = await startSite({ tls });
   const plain = connect(`mqtt://127.0.0.1:${site.broker.port}`, { protocolVersion: 4, reconnectPeriod: 0 });
   plain.on('connect', () => expect.unreachable());
   await closed(plain);
   const url = `mqtts://127.0.0.1:${site.broker.port}`;
   const options: IClientOptions = { protocolVersion: 4, reconnectPeriod: 0, username: 'pump-7', password: 'of pump-7' };
   await expect(connectAsync(url, options)).rejects.toThrow(/self-signed/);
-  const pump = await connectAsync(url, { ...options, ca: pem });
+  const pump = await connectAsync(url, { ...options, ca: tls.cert });
   onTestFinished(() => void pump.end(true));
   await pump.publishAsync('tallystick/v1/pump-7/segment', 'by TLS', { qos: 1 });
   await heardOf(site, 'by TLS');

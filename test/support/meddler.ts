@@ -52,7 +52,7 @@ export async function startMeddler(maxPacketBytes = Infinity): Promise<Meddler> 
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.once('close', () => sockets.delete(socket));
-    aedes.handle(limitPackets(socket, { maxBytes: maxPacketBytes }));
+    aedes.handle(limitPackets(socket, { maxBytes: () => maxPacketBytes }));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(async () => {
