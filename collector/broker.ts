@@ -1,6 +1,6 @@
 import { Aedes, type Client } from 'aedes';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { once, type EventEmitter } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { createSecureContext, TLSSocket } from 'node:tls';
@@ -55,6 +55,8 @@ export class Broker {
   readonly #principals = new WeakMap<Client, Principal>();
   /** Of whom nothing came yet, or not enough. */
   readonly #strangers = new Crowd<Client>(MAX_STRANGERS);
+  /** Topics. */
+  readonly #wills = new WeakMap<Client, string>();
   readonly #networks = new WeakMap<Client, string>();
   readonly #connections = new Map<string, number>();
   /** Our own end of connections within this process. */
@@ -129,6 +131,7 @@ export class Broker {
       this.#strangers.delete(client);
       // No session outlives its connection. Of the ids that devices choose none is another's.
       packet.clean = true;
+      if (packet.will !== undefined) this.#wills.set(client, packet.will.topic);
       packet.clientId = `${this.#inside.has(client.conn) ? '' : (packet.username ?? '')}/${packet.clientId || randomUUID()}`;
       done(null, true);
     };
@@ -170,13 +173,16 @@ export class Broker {
       return true;
     }
     if (username === undefined || password === undefined) return false;
+    const who: Principal = { device: username };
+    const will = this.#wills.get(client);
+    if (will !== undefined && !mayPublish(who, will)) return false;
     const expected = this.#options.passwordOf(username);
     const traits = [`network ${this.#networks.get(client) ?? ''}`, `device ${username}`];
     if (expected === undefined || !(await this.#check.verify(password, expected, traits))) return false;
     const connections = this.#connections.get(username) ?? 0;
     if (connections >= MAX_CONNECTIONS_OF_DEVICE || client.closed) return false;
     this.#connections.set(username, connections + 1);
-    this.#principals.set(client, { device: username });
+    this.#principals.set(client, who);
     client.conn.once('close', () => {
       const left = (this.#connections.get(username) ?? 1) - 1;
       if (left === 0) this.#connections.delete(username);
@@ -195,6 +201,11 @@ export class Broker {
     };
     this.#aedes.on('clientError', log);
     this.#aedes.on('connectionError', log);
+    // Of its own housekeeping, such as wills after the clock was set: nothing that a device waits for.
+    const emitter: EventEmitter = this.#aedes;
+    emitter.on('error', (error: unknown) => {
+      this.#logger.error({ err: error }, 'broker: something of its own failed');
+    });
   }
 }
 

@@ -1,6 +1,8 @@
+import { Aedes } from 'aedes';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { connect, connectAsync, type IClientOptions } from 'mqtt';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from '../../collector/broker-rights.ts';
 import { hashPassword } from '../../collector/password.ts';
@@ -86,6 +88,15 @@ describe('who comes', () => {
     await first.endAsync();
     await vi.waitFor(() => site.connect({ clientId: 'pump 5' }), WAIT);
   });
+
+  test.each(['tallystick/v1/valve-1/status', 'tallystick/v1/pump-7/receipt', 'anything'])(
+    'with a last will on %s is not let in',
+    async (topic) => {
+      const site = await startSite();
+      const will = { topic, payload: Buffer.from('forged'), qos: 1, retain: true } as const;
+      await expect(site.connect({ will })).rejects.toThrow(/Not authorized/);
+    },
+  );
 
   test('with all others of its site, from one address, is let in by and by', async () => {
     const hash = await hashPassword('right');
@@ -185,18 +196,12 @@ describe('what a device does', () => {
     expect(site.heard).toHaveLength(1);
   });
 
-  test('its last will is told on its own status only', async () => {
+  test('its last will is told on its own status', async () => {
     const site = await startSite();
-    const will = (topic: string): IClientOptions => ({
-      will: { topic, payload: Buffer.from(`will on ${topic}`), qos: 1, retain: true },
-    });
-    for (const topic of ['tallystick/v1/valve-1/status', 'tallystick/v1/pump-7/status']) {
-      const pump = await site.connect(will(topic));
-      pump.stream.destroy();
-      await closed(pump);
-    }
-    await heardOf(site, 'will on tallystick/v1/pump-7/status');
-    expect(site.heard).toHaveLength(1);
+    const will = { topic: 'tallystick/v1/pump-7/status', payload: Buffer.from('gone'), qos: 1, retain: true } as const;
+    const pump = await site.connect({ will });
+    pump.stream.destroy();
+    await heardOf(site, 'gone');
   });
 
   test.each([
@@ -257,6 +262,16 @@ test('it can not start on an address that this machine does not have', async () 
     message: 'broker.port: expected to listen on port 0 of broker.host (192.0.2.1), got EADDRNOTAVAIL',
     hint: expect.stringMatching(/^set broker\.host to an address of this machine/) as string,
   });
+});
+
+test('what fails of its own, without a connection, is logged and ends nothing', async () => {
+  const created = vi.spyOn(Aedes, 'createBroker');
+  const lines: string[] = [];
+  const site = await startSite({ logger: pino({ level: 'error' }, { write: (line) => lines.push(line) }) });
+  const aedes = (await created.mock.results[0]?.value) as Aedes;
+  aedes.emit('error', new Error('publishing to somewhere is not allowed'));
+  expect(lines.join()).toContain('publishing to somewhere is not allowed');
+  await site.connect();
 });
 
 test('it closes with clients connected', async () => {
