@@ -10,6 +10,7 @@ import { PACKET_BYTES } from '../program/mqtt-link.ts';
 import { limitPackets } from '../program/packet-limit.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
 import { Crowd } from './crowd.ts';
+import { DeviceConnections } from './device-connections.ts';
 import { networkOf } from './network.ts';
 import { PasswordCheck, type PasswordHash } from './password.ts';
 
@@ -28,8 +29,8 @@ const MAX_PASSWORDS_WAITING = 64;
  */
 const MAX_UNREAD_BYTES = 262_144;
 const UNSENT_BYTES = 4 * MAX_UNREAD_BYTES;
-/** More than one, because of two devices on copies of one card each has to be heard. */
-const MAX_CONNECTIONS_OF_DEVICE = 4;
+/** A device whose password is taken away is out after so long. */
+const REVOKE_MS = 30_000;
 
 export interface BrokerOptions {
   readonly host: string;
@@ -58,7 +59,8 @@ export class Broker {
   /** Topics. */
   readonly #wills = new WeakMap<Client, string>();
   readonly #networks = new WeakMap<Client, string>();
-  readonly #connections = new Map<string, number>();
+  readonly #devices = new DeviceConnections();
+  readonly #revoking: NodeJS.Timeout;
   /** Our own end of connections within this process. */
   readonly #inside = new WeakSet<Duplex>();
 
@@ -73,6 +75,9 @@ export class Broker {
       this.#accept(socket, secureContext === undefined ? socket : new TLSSocket(socket, { isServer: true, secureContext }));
     });
     this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#revoking = setInterval(() => {
+      this.#endRevoked();
+    }, REVOKE_MS);
     this.#setRights();
     this.#listen();
   }
@@ -108,6 +113,7 @@ export class Broker {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#revoking);
     this.#server.close();
     await new Promise<void>((resolve) => {
       this.#aedes.close(resolve);
@@ -179,16 +185,17 @@ export class Broker {
     const expected = this.#options.passwordOf(username);
     const traits = [`network ${this.#networks.get(client) ?? ''}`, `device ${username}`];
     if (expected === undefined || !(await this.#check.verify(password, expected, traits))) return false;
-    const connections = this.#connections.get(username) ?? 0;
-    if (connections >= MAX_CONNECTIONS_OF_DEVICE || client.closed) return false;
-    this.#connections.set(username, connections + 1);
+    if (client.closed || !this.#devices.add(username, client.conn, expected)) return false;
     this.#principals.set(client, who);
-    client.conn.once('close', () => {
-      const left = (this.#connections.get(username) ?? 1) - 1;
-      if (left === 0) this.#connections.delete(username);
-      else this.#connections.set(username, left);
-    });
     return true;
+  }
+
+  #endRevoked(): void {
+    try {
+      this.#devices.endRevoked(this.#options.passwordOf);
+    } catch (error) {
+      this.#logger.error({ err: error }, 'broker: passwords could not be looked up');
+    }
   }
 
   #listen(): void {

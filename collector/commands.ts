@@ -65,9 +65,11 @@ export function collectorProgram(context: Context): Command {
 
   devices
     .command('password')
-    .description('make a password for the embedded broker and print it, once; the device comes with its name as user')
+    .description(
+      'make a password for the embedded broker and print it, once; the device comes with its name as user, with an older one no more',
+    )
     .argument('<name>', 'name of the device')
-    .option('--remove', 'it may not connect any more')
+    .option('--remove', 'it may not connect any more; connections end within a minute')
     .action(withContext(devicesPassword));
 
   const token = program.command('token').description('tokens that admit devices without an operator');

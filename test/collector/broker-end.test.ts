@@ -1,9 +1,14 @@
 import { once } from 'node:events';
-import { expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { hashPassword } from '../../collector/password.ts';
 import { field, packet, u16 } from '../support/mqtt-wire.ts';
-import { dial, hello, startSite } from './broker-site.ts';
+import { closed, dial, hello, startSite } from './broker-site.ts';
 
 // Connections that the broker ends by itself.
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 test('of who does not read what it is told: it keeps nobody else from being told', async () => {
   const site = await startSite();
@@ -29,4 +34,52 @@ test('of who does not read what it is told: it keeps nobody else from being told
     await expect.poll(() => heard, { timeout: 5000, interval: 5 }).toContain(receipt);
   }
   expect(heard).toEqual(told);
+});
+
+describe('of a device whose password', () => {
+  const PUMP = { password: 'of pump-7' };
+  const VALVE = { username: 'valve-1', password: 'of valve-1' };
+
+  test.each([
+    ['was taken away', undefined],
+    ['was replaced', 'another'],
+    ['was given to it anew', 'of pump-7'],
+  ])('%s, and of no other', async (_, password) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const passwords = new Map([
+      ['pump-7', await hashPassword('of pump-7')],
+      ['valve-1', await hashPassword('of valve-1')],
+    ]);
+    const site = await startSite({ passwordOf: (device) => passwords.get(device) });
+    const [pump, again, valve] = await Promise.all([PUMP, PUMP, VALVE].map((own) => site.connect(own)));
+    const ended = vi.fn();
+    valve?.on('close', ended);
+    vi.advanceTimersByTime(60_000);
+    await valve?.publishAsync('tallystick/v1/valve-1/status', 'here', { qos: 1 });
+    await pump?.publishAsync('tallystick/v1/pump-7/status', 'here', { qos: 1 });
+    const ends = [pump, again].flatMap((client) => (client === undefined ? [] : closed(client)));
+    if (password === undefined) passwords.delete('pump-7');
+    else passwords.set('pump-7', await hashPassword(password));
+    vi.advanceTimersByTime(60_000);
+    expect(await Promise.all(ends)).toHaveLength(2);
+    await valve?.publishAsync('tallystick/v1/valve-1/status', 'still here', { qos: 1 });
+    expect(ended).not.toHaveBeenCalled();
+  });
+
+  test('could not be looked up for a moment: of none', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const hash = await hashPassword('of pump-7');
+    let isBroken = false;
+    const passwordOf = vi.fn(() => {
+      if (isBroken) throw new Error('database is locked');
+      return hash;
+    });
+    const site = await startSite({ passwordOf });
+    const pump = await site.connect();
+    isBroken = true;
+    passwordOf.mockClear();
+    vi.advanceTimersByTime(60_000);
+    expect(passwordOf).toHaveBeenCalled();
+    await pump.publishAsync('tallystick/v1/pump-7/status', 'still here', { qos: 1 });
+  });
 });
