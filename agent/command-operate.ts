@@ -9,6 +9,7 @@ import { describeFindings, fail, pass, warn, type Finding } from '../program/fin
 import { native } from '../program/native.ts';
 import { checkSchema } from '../program/schema.ts';
 import { version } from '../program/version.ts';
+import { visibleLines } from '../program/visible.ts';
 import { encodeUtf8 } from '../tlog/bytes.ts';
 import { askAgent } from './ask.ts';
 import { Clock } from './clock.ts';
@@ -74,7 +75,7 @@ export async function support(options: { out?: string }, command: Command, conte
   });
   const text = `${JSON.stringify(bundle, null, 2)}\n`;
   if (options.out === undefined) {
-    terminal.stdout.write(text);
+    terminal.stdout.write(visibleLines(text));
     return;
   }
   createFileDurably(options.out, encodeUtf8(text), { mode: 0o600 });

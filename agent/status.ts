@@ -95,7 +95,9 @@ export function formatStatus(status: Status): string {
         log.undelivered === 0
           ? ''
           : `; ${number(log.undelivered)} of them ${plural(log.undelivered, 'is', 'are')} still to be delivered`;
-      return `closed     ${log.origin}: ${number(log.entries)} ${plural(log.entries, 'entry', 'entries')}, because ${log.reason}${left}`;
+      return visible(
+        `closed     ${log.origin}: ${number(log.entries)} ${plural(log.entries, 'entry', 'entries')}, because ${log.reason}${left}`,
+      );
     }),
   ].join('\n');
 }

@@ -5,6 +5,7 @@ import { isJson } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { nearest } from '../program/nearest.ts';
 import { isTopicFilter, topicMatcher } from '../program/topic-filter.ts';
+import { visible } from '../program/visible.ts';
 import type { Header } from '../tlog/entry.ts';
 import { nowSeconds, parseTime } from './clock.ts';
 import { loadConfig, reading, type Context } from './context.ts';
@@ -42,7 +43,7 @@ export async function entries(options: Options, command: Command, context: Conte
         const header = headerOf(entry);
         if (!wanted(header)) continue;
         const line = readLine(entry, header, mark.time);
-        const text = isJson(command) ? JSON.stringify(line) : formatLine(line);
+        const text = isJson(command) ? visible(JSON.stringify(line)) : formatLine(line);
         if (!terminal.stdout.write(`${text}\n`)) await once(terminal.stdout, 'drain');
         if (stop?.aborted === true) return;
       }

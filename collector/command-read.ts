@@ -66,8 +66,10 @@ export async function evidence(_: object, command: Command, context: Context): P
       }),
       ...refusals.map(({ device, kind, code, count, last }) => {
         const newest = samples.findLast((sample) => sample.device === device && sample.kind === kind && sample.code === code);
-        const reason = newest === undefined ? '' : `: ${visible(newest.reason)}`;
-        return `refused  ${device === '' ? '(devices never admitted)' : device} ${kind} ${code}, ${count} ${plural(count, 'time')}, last ${last}${reason}`;
+        const reason = newest === undefined ? '' : `: ${newest.reason}`;
+        return visible(
+          `refused  ${device === '' ? '(devices never admitted)' : device} ${kind} ${code}, ${count} ${plural(count, 'time')}, last ${last}${reason}`,
+        );
       }),
     ];
     printResult(context.terminal, command, {

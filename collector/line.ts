@@ -50,5 +50,5 @@ export function formatLine(line: Line): string {
   const payload = line.payload ?? (line.payload_base64 === null ? '(not here)' : `base64 ${line.payload_base64}`);
   const attributes = Object.entries(line.attributes).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
   const time = `${line.settled ? ' ' : '~'}${line.time}${line.clock === 1 ? ' ' : '?'}`;
-  return `${time} ${line.device}#${line.index}  ${line.source}  ${visible(`${line.topic}${attributes.join('')}  ${payload}`)}`;
+  return visible(`${time} ${line.device}#${line.index}  ${line.source}  ${line.topic}${attributes.join('')}  ${payload}`);
 }

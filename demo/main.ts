@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { visible } from '../program/visible.ts';
 import { machineReadings, MACHINES } from './machines.ts';
 import { parseOptions, USAGE, type Options } from './options.ts';
 import { replay } from './replay.ts';
@@ -91,7 +92,7 @@ async function main(options: Options): Promise<number> {
   if (isInterrupted) screen.print('\nEnding: processes are stopped and the folder is removed …');
   await site.close();
   if (troubles.length > 0) {
-    screen.print(`\nNot well: ${troubles[0] ?? ''}${troubles.length > 1 ? `, and ${troubles.length - 1} more` : ''}`);
+    screen.print(`\nNot well: ${visible(troubles[0] ?? '')}${troubles.length > 1 ? `, and ${troubles.length - 1} more` : ''}`);
     return EXIT.trouble;
   }
   if (isInterrupted) return EXIT.interrupted;

@@ -1,3 +1,4 @@
+import { visible } from '../program/visible.ts';
 import { drawableColumns } from '../program/progress.ts';
 
 /** What the demo prints: lines for people, and on a terminal a last one that is drawn over and over. */
@@ -13,7 +14,7 @@ export class Screen {
   /** Something that happened: when, to whom, what. */
   say(who: string, what: string): void {
     const seconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1);
-    this.print(`${seconds.padStart(5)} s  ${who.padEnd(9)}  ${what}`);
+    this.print(`${seconds.padStart(5)} s  ${who.padEnd(9)}  ${visible(what)}`);
   }
 
   /** A new part of the story. */

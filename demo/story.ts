@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Status } from '../agent/status.ts';
+import { visible } from '../program/visible.ts';
 import { readMessages, type ExportedMessage } from './ledger.ts';
 import { count, type Screen } from './screen.ts';
 import type { Site } from './site.ts';
@@ -84,10 +85,7 @@ function digitAt(payload: Uint8Array): number {
 }
 
 function excerpt(payload: Uint8Array): string {
-  return Buffer.from(payload)
-    .toString('utf8')
-    .replace(/\p{Cc}/gu, '?')
-    .slice(0, 100);
+  return visible(Buffer.from(payload).toString('utf8')).slice(0, 100);
 }
 
 interface Audited {

@@ -4,7 +4,7 @@ import { TlogError } from '../tlog/error.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { ExitCode } from './failure.ts';
 import { version } from './version.ts';
-import { visible } from './visible.ts';
+import { visible, visibleLines } from './visible.ts';
 
 /** What a shell reports for a program that was ended by SIGPIPE: not 0, and no verdict. */
 const BROKEN_PIPE = 141;
@@ -51,10 +51,13 @@ export function isJson(command: Command): boolean {
   return command.optsWithGlobals()['json'] === true;
 }
 
-/** Prints what a command found: `json` as one line under `--json`, else the lines for people. */
+/**
+ * Prints what a command found: `json` as one line under `--json`, else the lines for people. Nothing in them steers a terminal; what
+ * somebody else wrote must still be {@link visible} in its line, or it could begin one.
+ */
 export function printResult(terminal: Terminal, command: Command, result: { json: unknown; text: string }): void {
   const text = isJson(command) ? JSON.stringify(result.json) : result.text;
-  terminal.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  terminal.stdout.write(visibleLines(text.endsWith('\n') ? text : `${text}\n`));
 }
 
 /**
@@ -101,7 +104,7 @@ function tell(name: string, error: unknown, terminal: Terminal): number {
     return EXIT.error;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  terminal.stderr.write(`${name} ${version}: internal error, please report it\n${stack}\n`);
+  terminal.stderr.write(`${name} ${version}: internal error, please report it\n${visibleLines(stack)}\n`);
   return EXIT.error;
 }
 

@@ -4,3 +4,8 @@ export function visible(text: string): string {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
+
+/** The same for lines of our own: only they end where they end. JSON stays the JSON that it is, as such characters stand in strings only. */
+export function visibleLines(text: string): string {
+  return text.split('\n').map(visible).join('\n');
+}

@@ -95,6 +95,15 @@ describe('told to people:', () => {
     ]);
   });
 
+  test('why a log was closed, which others may have said, is one line', () => {
+    const closed = [{ origin: 'a/b/c', entries: 5, undelivered: 0, reason: 'x\u009b2J\ny' }];
+    expect(
+      formatStatus({ ...status, closed })
+        .split('\n')
+        .at(-1),
+    ).toBe('closed     a/b/c: 5 entries, because x\\u009b2J\\u000ay');
+  });
+
   test('what is all well', () => {
     const receipted = { receipted: status.entries, receiptedAt: '2026-01-01T00:00:01.000000Z', notAcceptedSince: null };
     const well = { ...status, admitted: true, sealed: status.entries, ...receipted };

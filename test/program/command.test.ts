@@ -56,6 +56,20 @@ test.each([
   expect(await run(argv, verify)).toEqual({ code: 0, out, err: '' });
 });
 
+test('what is printed never steers a terminal, and JSON stays what it is', async () => {
+  const evil = '\u001b[2J\u007f\u009b1A\u202e\u2028x';
+  const define = (program: Command, terminal: Terminal): void => {
+    program.command('show').action((_: unknown, command: Command) => {
+      printResult(terminal, command, { json: { evil }, text: `one\n${evil}` });
+    });
+  };
+  const text = await run(['show'], define);
+  expect(text.out).toBe('one\n\\u001b[2J\\u007f\\u009b1A\\u202e\\u2028x\n');
+  const json = await run(['show', '--json'], define);
+  expect(json.out).toMatch(/^[ -~]*\n$/);
+  expect(JSON.parse(json.out)).toEqual({ evil });
+});
+
 test('prints help on stdout when asked', async () => {
   const { code, out, err } = await run(['verify', '--help'], verify);
   expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -90,6 +104,7 @@ test.each([
 test.each([
   ['an error', new TypeError('x is undefined'), 'TypeError: x is undefined\n    at '],
   ['no error at all', 'oops', 'oops\n'],
+  ['control characters', 'x\u009b2J\r', 'x\\u009b2J\\u000d\n'],
 ])('our own bug (%s) says so with its stack and exits 1', async (_name, error, stack) => {
   const { code, out, err } = await run(['verify'], throwing(error));
   expect({ code, out }).toEqual({ code: 1, out: '' });

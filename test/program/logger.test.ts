@@ -24,6 +24,16 @@ test('a line is one JSON object with level, time and message', () => {
   expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
+test.each([undefined, '8:1234'])('what others wrote never steers a terminal, and is read as it was (journal: %s)', (journal) => {
+  const stderr = sink();
+  const evil = '\u001b[2J\n\u007f\u009b1A\u202e\u2028x';
+  createLogger(stderr, 'info', journal).info({ [evil]: evil }, evil);
+  const [line = '', ...rest] = stderr.lines();
+  expect(rest).toEqual([]);
+  expect(line).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u);
+  expect(JSON.parse(line.replace(/^<6>/, ''))).toMatchObject({ [evil]: evil, msg: evil });
+});
+
 describe('under journald', () => {
   test.each([
     ['error', 3],
