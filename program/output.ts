@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
-import { createWriteStream, openSync, type WriteStream } from 'node:fs';
+import { createWriteStream, openSync, rmSync, type WriteStream } from 'node:fs';
 import { printResult, type Terminal } from './command.ts';
 import { createFileDurably } from './durable-file.ts';
 import { EXIT, Failure } from './failure.ts';
@@ -36,7 +36,10 @@ export interface Exported<Log extends { readonly origin: string }> {
   readonly nowMs: () => number;
 }
 
-/** Writes an export as it is made, never more in memory than the reader lags behind. */
+/**
+ * Writes an export as it is made, never more in memory than the reader lags behind. Where it can't be written to its end no file is
+ * left: a log that ends early would pass for a whole one.
+ */
 export async function writeExport<Log extends { readonly origin: string }>(
   terminal: Terminal,
   command: Command,
@@ -45,17 +48,26 @@ export async function writeExport<Log extends { readonly origin: string }>(
   const output = file === undefined ? terminal.stdout : openNew(file);
   const progress = startProgress({ stream: terminal.stderr, label: 'export', unit: 'bytes', nowMs });
   let bytes = 0;
-  for (const log of logs) {
-    for (const record of recordsOf(log)) {
-      bytes += record.length;
-      if (!output.write(record)) await once(output, 'drain');
-      progress.update(bytes);
+  try {
+    for (const log of logs) {
+      for (const record of recordsOf(log)) {
+        bytes += record.length;
+        if (!output.write(record)) await once(output, 'drain');
+        progress.update(bytes);
+      }
     }
+    if (file === undefined) return;
+    output.end();
+    await once(output, 'close');
+  } catch (error) {
+    if (file !== undefined) {
+      output.destroy();
+      rmSync(file);
+    }
+    throw error;
+  } finally {
+    progress.end();
   }
-  progress.end();
-  if (file === undefined) return;
-  output.end();
-  await once(output, 'close');
   printResult(terminal, command, {
     json: { file, bytes, logs: logs.map(({ origin }) => origin) },
     text: `${file}: ${logs.length} ${plural(logs.length, 'log')}, ${bytes.toLocaleString('en-US')} bytes`,

@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -376,6 +377,21 @@ describe('what others check', () => {
       code: EXIT.tampered,
       out: expect.stringContaining('entry 1: expected the payload') as string,
     });
+  });
+
+  test('export of a damaged store says what is missing, and leaves no file', async () => {
+    const machine = await filled();
+    const db = new Database(join(machine.folder, 'store', 'collector.db'));
+    db.pragma('foreign_keys = OFF');
+    db.exec('DROP TRIGGER seal_delete; DELETE FROM seal WHERE id = 1');
+    db.close();
+    const path = join(machine.folder, 'fleet.tallyexport');
+    const { code, err } = await machine.run('export', path);
+    expect({ code, err }).toEqual({
+      code: EXIT.error,
+      err: expect.stringMatching(/^tallystick-collector: seal 1: expected it in the store, .*collector verify/) as string,
+    });
+    expect(existsSync(path)).toBe(false);
   });
 
   test('evidence: forks and refusals', async () => {

@@ -12,6 +12,7 @@ import type { LogRow } from '../../collector/row.ts';
 import { approve } from '../../collector/enrol.ts';
 import { Store } from '../../collector/store.ts';
 import { STORE } from '../../collector/schema.ts';
+import { TRIGGERS } from '../../collector/triggers.ts';
 import { verifyStore } from '../../collector/verify-store.ts';
 import { inflate, native } from '../../program/native.ts';
 import { openStore } from '../../program/sqlite.ts';
@@ -121,6 +122,12 @@ export function admitLog(site: Site, log: BuiltLog): void {
   approve(site.parts, log.identity.name, START_SECONDS);
   // Taken up here, so that a test's own tick begins with nothing due.
   site.tick(START_SECONDS);
+}
+
+/** Somebody with the file: no trigger stands in the way. */
+export function tamper(site: Site, sql: string): void {
+  const names = [...TRIGGERS.matchAll(/^CREATE TRIGGER (\w+) /gm)].map(([, name]) => name ?? '');
+  site.script([...names.map((name) => `DROP TRIGGER ${name}`), sql, TRIGGERS].join(';\n'));
 }
 
 function siteAt(path: string, limits: Partial<Limits>): Site {

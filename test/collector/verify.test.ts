@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { LOG_STRIDE } from '../../collector/schema.ts';
-import { TRIGGERS } from '../../collector/triggers.ts';
 import { verifyStore } from '../../collector/verify-store.ts';
 import { native } from '../../program/native.ts';
 import { buildLog, type BuiltLog } from '../support/log.ts';
-import { NOW, siteFrom, siteOf, type Site } from './site.ts';
+import { NOW, siteFrom, siteOf, tamper, type Site } from './site.ts';
 
 const PUMP = buildLog({
   seed: 1,
@@ -38,12 +37,6 @@ let image: Uint8Array | undefined;
 function filled(): Site {
   image ??= fill();
   return siteFrom(image);
-}
-
-/** Somebody with the file: no trigger stands in the way. */
-function tamper(site: Site, sql: string): void {
-  const names = [...TRIGGERS.matchAll(/^CREATE TRIGGER (\w+) /gm)].map(([, name]) => name ?? '');
-  site.script([...names.map((name) => `DROP TRIGGER ${name}`), sql, TRIGGERS].join(';\n'));
 }
 
 const OTHER = 'zeroblob(32)';
