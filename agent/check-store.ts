@@ -1,6 +1,6 @@
 import { equal } from '../tlog/bytes.ts';
 import { verifyEnrolment } from '../tlog/enrolment.ts';
-import { stemLeafHash } from '../tlog/entry.ts';
+import { MAX_STEM_BYTES, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
 import { treeOf } from '../tlog/merkle.ts';
 import { logId } from '../tlog/origin.ts';
@@ -16,8 +16,6 @@ import { entryPayloadHash, saltsOfRow } from './salts.ts';
 const MAX_CHECKED_BYTES = 64 * 2 ** 20;
 /** Of each log the newest ones. */
 const MAX_CHECKED_ENTRIES = 20_000;
-/** What fits into leaf-data with the hashes around it. */
-const MAX_STEM_BYTES = 65_535 - 32 - 34;
 /** A card that can still be used reads faster. */
 const SLOWEST_BYTES_A_SECOND = 2 ** 20;
 const ENTRIES_A_STEP = 4096;

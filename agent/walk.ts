@@ -3,7 +3,7 @@ import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyEnrolment } from '../tlog/enrolment.ts';
 import { Reader } from '../tlog/cbor.ts';
-import { decodeEntry, joinEntry, readHeader, stemLeafHash } from '../tlog/entry.ts';
+import { decodeEntry, joinEntry, MAX_STEM_BYTES, readHeader, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
 import { Tree, treeOf } from '../tlog/merkle.ts';
 import { parseNote, verifyNote } from '../tlog/note.ts';
@@ -19,8 +19,6 @@ import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { tellsOfShed } from './shed.ts';
 
-/** What fits into leaf-data with the hashes around it. */
-const MAX_STEM_BYTES = 65_535 - 32 - 34;
 const NO_HASH = new Uint8Array(32);
 
 /** Recomputes a log from entry to entry. Nothing that a store holds is taken for granted: somebody may have edited the file. */

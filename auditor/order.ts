@@ -1,10 +1,8 @@
 import { equal } from '../tlog/bytes.ts';
-import { entryLeafHash } from '../tlog/entry.ts';
+import { entryLeafHash, MAX_ENTRY_BYTES } from '../tlog/entry.ts';
 import type { Tree } from '../tlog/merkle.ts';
 import type { Suite } from '../tlog/suite.ts';
 
-/** Longer ones are no leaf-data (FORMAT.md §3). */
-const MAX_ENTRY_BYTES = 65_503;
 /** What is spent on one seal's entries that do not fit: searches through all of them, and orders that are tried. */
 const MAX_SEARCHES = 64;
 const MAX_TRIALS = 16;

@@ -19,6 +19,7 @@ const INSERT_ENTRIES = insertOf('entry', ENTRY_COLUMNS, ROWS_A_STATEMENT);
 const INSERT_PAYLOADS = insertOf('payload', PAYLOAD_COLUMNS, ROWS_A_STATEMENT);
 /** Rows that a reader takes at once, of each log that it merges. */
 const ROWS_A_READ = 128;
+const HASH_BYTES = 32;
 const NO_SALT = new Uint8Array(16);
 
 const LOG = `SELECT number, origin, device, vkey, admission, standing, reason, size, peaks, head, k, seal_key AS sealKey,
@@ -151,14 +152,21 @@ export class LogTable {
     return this.#entries(log, index, index + 1)[0];
   }
 
-  /** Entries `[from, to)`, ascending, a few at a time. */
+  /** Those of entries `[from, to)` that are there, ascending, a few at a time. A `to` that no log can have costs nothing. */
   *entries(log: number, from: number, to: number): Generator<EntryRow> {
-    for (let at = from; at < to; at += ROWS_A_READ) yield* this.#entries(log, at, Math.min(to, at + ROWS_A_READ));
+    const end = Math.min(to, LOG_STRIDE);
+    for (let at = from; at < end;) {
+      const rows = this.#entries(log, at, end);
+      yield* rows;
+      if (rows.length < ROWS_A_READ) return;
+      at = (rows.at(-1)?.index ?? at) + 1;
+    }
   }
 
+  /** The first of them. */
   #entries(log: number, from: number, to: number): EntryRow[] {
     const base = log * LOG_STRIDE;
-    const rows = this.#sql(`${ENTRY} WHERE entry.id >= ? AND entry.id < ? ORDER BY entry.id`).raw();
+    const rows = this.#sql(`${ENTRY} WHERE entry.id >= ? AND entry.id < ? ORDER BY entry.id LIMIT ${ROWS_A_READ}`).raw();
     return (rows.all(base + from, base + to) as RawEntry[]).map(([id, mergedTime, stem, payloadHash, leaf, payload]) => {
       return { index: id - base, mergedTime, stem, payloadHash, leaf, payload };
     });
@@ -193,15 +201,15 @@ export class LogTable {
     );
   }
 
-  /** Answers for complete subtrees of a log, from stored hashes. */
+  /** Answers for complete subtrees of a log, from stored hashes; what has not the length of one is none. */
   subtree(suite: Suite, log: number): Subtree {
     const stored: StoredHashes = {
       leaves: (position, count) => {
         const first = log * LOG_STRIDE + position;
         const leaves = this.#sql('SELECT leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id').pluck();
-        return leaves.all(first, first + count) as Uint8Array[];
+        return (leaves.all(first, first + count) as Uint8Array[]).filter(isHash);
       },
-      subtrees: (level, position, count) => this.#subtrees(log, level, position, count),
+      subtrees: (level, position, count) => this.#subtrees(log, level, position, count).filter(isHash),
     };
     return subtreesOf(suite, stored, (index) => missing(log, index));
   }
@@ -217,6 +225,10 @@ export class LogTable {
       .pluck()
       .all(log, level, from, from + count) as Uint8Array[];
   }
+}
+
+function isHash(bytes: Uint8Array): boolean {
+  return bytes.length === HASH_BYTES;
 }
 
 function insertOf(table: string, columns: number, rows: number): string {

@@ -9,7 +9,7 @@ import type { Parts } from './parts.ts';
 import type { LogRow, LogState } from './row.ts';
 import type { LogTable } from './log-table.ts';
 
-const HASH_BYTES = 32;
+export const HASH_BYTES = 32;
 
 /** Step 2 of FORMAT.md §7: the admitted log of this name, which must be of the device that the topic names; else `origin`. */
 export function findLog({ store }: Pick<Parts, 'store'>, origin: string, device: string): LogRow {

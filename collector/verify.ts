@@ -1,25 +1,20 @@
 import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
 import { verifyAdmission } from '../tlog/admission.ts';
-import { Reader } from '../tlog/cbor.ts';
-import { joinEntry, decodeEntry, readHeader, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
 import { mergedTime } from '../tlog/merged-time.ts';
 import { Tree } from '../tlog/merkle.ts';
 import { logId, parseOrigin } from '../tlog/origin.ts';
-import { payloadHash } from '../tlog/payload.ts';
 import { parseReceipt, verifyReceipt } from '../tlog/receipt.ts';
 import { continueSeals, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { formatVkey, type CosignerKey, type NoteKey } from '../tlog/vkey.ts';
-import { joinHashes } from './log.ts';
+import { HASH_BYTES, joinHashes } from './log.ts';
 import type { EntryRow, LeafRow, LogRow, SealRow } from './row.ts';
 import { saltsOfSeal } from './salts.ts';
 import type { Store } from './store.ts';
-
-/** Told of each thing that is wrong, of as many as there are. */
-export type OnFault = (fault: string) => void;
+import { checkEntry, type OnFault } from './verify-entry.ts';
 
 /** The public keys that a store is of. */
 export interface PublicKeys {
@@ -60,6 +55,8 @@ export function verifyLog(
   return { entries: walk.size, payloads: walk.payloads, seals: walk.seals, receipts: walk.receipts };
 }
 
+const NO_HASH = new Uint8Array(HASH_BYTES);
+
 class Walk {
   readonly #suite: Suite;
   readonly #store: Store;
@@ -69,7 +66,7 @@ class Walk {
   readonly #tree: Tree;
   readonly #identity: NoteKey | undefined;
   readonly #receipts: Iterator<LeafRow, void>;
-  #head: Uint8Array = new Uint8Array(32);
+  #head: Uint8Array = NO_HASH;
   #state: SealState;
   #mergedTime = 0;
   #time = 0;
@@ -88,7 +85,7 @@ class Walk {
     this.#tree = new Tree(suite);
     this.#receipts = store.fleet.receipts(row.number);
     this.#receipt = this.#nextReceipt();
-    this.#state = { logId: this.#head, k: 0, size: 0, publicKey: new Uint8Array(32) };
+    this.#state = { logId: this.#head, k: 0, size: 0, publicKey: NO_HASH };
     this.#identity = this.#admission();
   }
 
@@ -163,32 +160,21 @@ class Walk {
     });
   }
 
-  #entry({ index, mergedTime: merged, stem, payloadHash: hash, leaf, payload }: EntryRow, salt: Uint8Array): void {
+  #entry(entry: EntryRow, salt: Uint8Array): void {
+    const { index, mergedTime: merged, leaf } = entry;
     if (index !== this.#tree.size)
       this.#onFault(`entry ${this.#tree.size}: expected next, got entry ${index}: entries are missing`);
-    if (payload !== null) this.payloads += 1;
-    if (payload !== null && !equal(payloadHash(this.#suite, payload, salt), hash)) {
-      this.#onFault(`entry ${index}: expected the payload that it commits to, got another: it was changed`);
-    }
-    if (!equal(stemLeafHash(this.#suite, this.#head, stem, hash), leaf)) this.#changed(index, stem, hash);
-    this.#try(`entry ${index}`, () => {
-      const { time, attributes } = readHeader(new Reader(stem));
-      // FORMAT.md §6: a salt without its payload is that of one that was too large to be kept.
-      if (payload === null && salt.some((byte) => byte !== 0) && !attributes.some(([key]) => key === '$size'))
-        this.#onFault(`entry ${index}: expected its payload, got none, and its salt is there`);
+    if (entry.payload !== null) this.payloads += 1;
+    const time = checkEntry(this.#suite, this.#head, entry, salt, (fault) => {
+      this.#onFault(`entry ${index}: ${fault}`);
+    });
+    if (time !== undefined) {
       this.#mergedTime = mergedTime(time, this.#mergedTime, this.#receipt?.time ?? 0);
       if (merged !== this.#mergedTime)
         this.#onFault(`entry ${index}: expected the merged time ${this.#mergedTime}, got ${merged}`);
-    });
-    this.#tree.append(leaf, this.#onSubtree);
-    this.#head = leaf;
-  }
-
-  #changed(index: number, stem: Uint8Array, hash: Uint8Array): void {
-    this.#try(`entry ${index}`, () => {
-      decodeEntry(joinEntry(stem, hash));
-      this.#onFault(`entry ${index}: expected an entry that hashes to its leaf hash, got another: it was changed`);
-    });
+    }
+    this.#head = leaf.length === HASH_BYTES ? leaf : NO_HASH;
+    this.#tree.append(this.#head, this.#onSubtree);
   }
 
   #takeReceipt({ size, time, note }: LeafRow): void {

@@ -138,8 +138,14 @@ export function preparedOf(db: Database.Database): Prepared {
 
 /** What SQLite itself finds wrong with the file; nothing if it is well. */
 export function integrityOf(db: Database.Database): string[] {
-  const rows = db.prepare('PRAGMA quick_check(10)').raw().all() as [string][];
-  return rows.map(([text]) => text.replaceAll('\n', ' ')).filter((text) => text !== 'ok');
+  try {
+    const rows = db.prepare('PRAGMA quick_check(10)').raw().all() as [string][];
+    return rows.map(([text]) => text.replaceAll('\n', ' ')).filter((text) => text !== 'ok');
+  } catch (error) {
+    // Where a page is none at all, it does not come to its end.
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_CORRUPT')) throw error;
+    return [error.message];
+  }
 }
 
 /** The statements that made tables, indexes and triggers, by their names: SQLite keeps them word by word. */

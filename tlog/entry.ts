@@ -37,6 +37,10 @@ export const MAX_PRODUCER_ATTRIBUTES_BYTES = 15_872;
 const HASH_HEAD = [0x58, 0x20] as const;
 const HASH_BYTES = 32;
 
+/** What fits into leaf-data with the leaf hash before it: longer ones are none, whatever they hold, and must not be hashed. */
+export const MAX_ENTRY_BYTES = 65_535 - HASH_BYTES;
+export const MAX_STEM_BYTES = MAX_ENTRY_BYTES - HASH_HEAD.length - HASH_BYTES;
+
 /**
  * ```
  * entry = 86 time clock source topic attributes 58 20 payload-hash
@@ -162,14 +166,14 @@ function quote(text: string): string {
   return JSON.stringify(text.slice(0, 40));
 }
 
-const leafBuffer = new ArrayBuffer(1 + 65_535);
+const leafBuffer = new ArrayBuffer(1 + HASH_BYTES + MAX_ENTRY_BYTES);
 const leafInput = new Uint8Array(leafBuffer);
 
 /**
  * ```
  * leaf-hash[i] = SHA-256(00 || prev || entry)        prev: the leaf hash before it, for the first entry the log-id
  * ```
- * The chain and the tree's leaf in one hash. FORMAT.md §3, RFC 6962 §2.1.
+ * The chain and the tree's leaf in one hash; of at most {@link MAX_ENTRY_BYTES}. FORMAT.md §3, RFC 6962 §2.1.
  */
 export function entryLeafHash(suite: Suite, prev: Uint8Array, entry: Uint8Array): Uint8Array {
   leafInput.set(prev, 1);

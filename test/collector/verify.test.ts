@@ -101,10 +101,83 @@ describe('verify', () => {
       'UPDATE fork SET note = (SELECT note FROM leaf WHERE log = 0 AND size = 3), size = 3, root = (SELECT root FROM seal WHERE id = 0)',
       'two roots',
     ],
+    [
+      'a stem that is too long to be hashed',
+      `UPDATE entry SET stem = zeroblob(70000) WHERE id = ${ENTRY}`,
+      'entry 4: expected a stem of at most 65469 bytes',
+    ],
+    [
+      'a payload that takes over its salt',
+      `UPDATE payload SET payload = CAST(payload || (SELECT substr(salts, 17, 16) FROM salt WHERE id = 0) AS BLOB) WHERE id = 1;
+       UPDATE salt SET salts = substr(salts, 1, 16) WHERE id = 0`,
+      'entry 1: expected a salt with its payload',
+    ],
+    [
+      'a seal that covers more than any log can have',
+      `UPDATE seal SET size = ${Number.MAX_SAFE_INTEGER} WHERE id = 2`,
+      'seal 2: expected the',
+    ],
+    ['a key in the fleet table', `UPDATE fleet SET collector_vkey = 'nobody'`, 'public keys: '],
+    ['the fleet table, emptied', 'DELETE FROM fleet', 'public keys: store: expected one that is ready'],
+    ["a log's public key", `UPDATE log SET vkey = 'nobody' WHERE number = 0`, 'admission: expected that of'],
   ])('sees a change of %s', (_, sql, fault) => {
     const site = filled();
     tamper(site, sql);
     expect(site.faults().join('\n')).toContain(fault);
+  });
+
+  test.each([
+    ['an entry that a fork needs', 'DELETE FROM entry WHERE id = 1', 'forks: log 0: expected entry 1 in the store'],
+    ['a note that is none', `UPDATE fork SET note = X'00'`, 'forks: '],
+    ["its log's public key", `UPDATE log SET vkey = 'nobody' WHERE number = 0`, 'forks: '],
+  ])('of a fork that can not be checked tells that too, and all else that is wrong: %s', (_, sql, fault) => {
+    const site = filled();
+    tamper(
+      site,
+      `${sql}; UPDATE payload SET payload = X'78' WHERE id = ${ENTRY}; UPDATE leaf SET hash = ${OTHER} WHERE position = 3`,
+    );
+    const faults = site.faults().join('\n');
+    expect(faults).toContain('entry 4: expected the payload');
+    expect(faults).toContain('acme.example/log: leaf 3');
+    expect(faults).toContain(fault);
+  });
+
+  test.each([
+    [
+      'a leaf hash',
+      `UPDATE entry SET leaf = zeroblob(31) WHERE id = ${ENTRY}`,
+      'entry 4: expected hashes of 32 bytes, got 32 and 31',
+    ],
+    ['a leaf hash that a fork needs', 'UPDATE entry SET leaf = zeroblob(31) WHERE id = 1', 'forks: log 0: expected entry 1'],
+    ['a payload-hash', `UPDATE entry SET payload_hash = zeroblob(70000) WHERE id = ${ENTRY}`, 'entry 4: expected hashes of 32'],
+    ['the root of a seal', 'UPDATE seal SET root = zeroblob(31) WHERE id = 1', 'seal 1: expected the root'],
+    ['the key of a seal', 'UPDATE seal SET public_key = zeroblob(31) WHERE id = 1', 'seal 1: expected the key'],
+    ['the next key of a seal', 'UPDATE seal SET next_public_key = zeroblob(31) WHERE id = 1', 'seal 1: expected a signature'],
+    ['the signature of a seal', 'UPDATE seal SET signature = zeroblob(1) WHERE id = 1', 'seal 1: expected a signature'],
+    ['a salt-key', 'UPDATE salt SET salt_key = zeroblob(70000) WHERE id = 1', 'entry 3: expected the payload'],
+    ['a subtree hash', 'UPDATE subtree SET hash = zeroblob(31)', 'subtree 0 of level 8'],
+    ["a leaf's hash", 'UPDATE leaf SET hash = zeroblob(31) WHERE position = 3', 'leaf 3: expected the hash of its note'],
+    ['the root of a fork', 'UPDATE fork SET root = zeroblob(31)', 'forks: fork of'],
+    ['the peaks of a log', 'UPDATE log SET peaks = zeroblob(31) WHERE number = 0', 'expected the row'],
+  ])('sees %s of another length, which the tables forbid', (_, sql, fault) => {
+    const site = filled();
+    tamper(site, `PRAGMA ignore_check_constraints = ON; ${sql}`);
+    expect(site.faults().join('\n')).toContain(fault);
+  });
+
+  test('tells of a page that SQLite can not read, and of all else that is wrong', () => {
+    const site = filled();
+    tamper(site, `UPDATE payload SET payload = X'78' WHERE id = ${ENTRY}; UPDATE leaf SET hash = ${OTHER} WHERE position = 3`);
+    const bytes = Buffer.from(site.image());
+    const PAGE = 4096;
+    const page = Math.floor(bytes.indexOf(LONG.leaves[200] ?? '') / PAGE);
+    bytes.fill(0xff, page * PAGE, (page + 1) * PAGE);
+    const faults = siteFrom(bytes).faults().join('\n');
+    expect(faults).toContain('store: SQLite says: ');
+    expect(faults).toContain(`${LONG.identity.name}: `);
+    expect(faults).toContain('a damaged SQLite database');
+    expect(faults).toContain('entry 4: expected the payload');
+    expect(faults).toContain('acme.example/log: leaf 3');
   });
 
   test('sees a change of the stored hashes of the fleet log', () => {

@@ -334,8 +334,14 @@ test('the table of codes is the list of tlog/error.ts, word by word', () => {
 });
 
 describe('the table of limits', () => {
-  /** Not limits of the format: the longest head of a CBOR item, and how deep the decoder of any CBOR goes. */
-  const OTHERS = ['cbor-writer.ts MAX_HEAD_BYTES', 'cbor.ts MAX_DEPTH', 'message.ts MAX_HEADS_BYTES'];
+  /** Not limits of the format: the longest head of a CBOR item, how deep the decoder of any CBOR goes, what can be hashed as a leaf. */
+  const OTHERS = [
+    'cbor-writer.ts MAX_HEAD_BYTES',
+    'cbor.ts MAX_DEPTH',
+    'message.ts MAX_HEADS_BYTES',
+    'entry.ts MAX_ENTRY_BYTES',
+    'entry.ts MAX_STEM_BYTES',
+  ];
   const texts = readSources('tlog').flatMap(({ path, text }) =>
     [...text.matchAll(/^(?:export )?const ((?:MAX|EPOCH)_\w+) = (.+);$/gm)].map(([, name = '', value = '']) => ({
       name: `${path.slice('tlog/'.length)} ${name}`,
