@@ -14,7 +14,7 @@ import { steadyMs } from './clock.ts';
 import { auditEvidence, type EvidenceFile } from './evidence.ts';
 import { parseHeldNote } from './expect.ts';
 import type { HeldNote } from './expect.ts';
-import { fileSize, readFile, readPieces } from './file.ts';
+import { checkReadAgain, fileSize, readFile, readPieces } from './file.ts';
 import { checkEvidenceKind, ExportKind } from './kind.ts';
 import { formatReports, reportsToJson, verdictOfAll } from './print.ts';
 import { auditExport } from './replay.ts';
@@ -47,10 +47,10 @@ export function auditProgram(terminal: Terminal): Command {
   shared(program.command('evidence'))
     .description('check *.tally.json files: one entry each')
     .argument('<file...>', 'evidence files')
-    .option('--seals <file>', 'an export, or seal records of it: check the seals from the first on')
+    .option('--seals <file>', 'an export, or seal records of it (no pipe): check the seals from the first on')
     .action((files: string[], options: Options, command: Command) => {
       const { seals } = options;
-      if (seals !== undefined) readFile(seals, 0);
+      if (seals !== undefined) checkReadAgain(seals);
       const kinds: ExportKind[] = [];
       const open = (path: string): Iterable<Uint8Array> => {
         const kind = new ExportKind(path);

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 
 const PIECE_BYTES = 1_048_576;
@@ -32,15 +32,24 @@ export function* readPieces(path: string, onRead: (bytes: number) => void = () =
   }
 }
 
-/** In bytes; undefined for what has none, such as a pipe. */
+/** In bytes; undefined for what has none, such as a pipe: that is not opened for it, or its writer would find nobody there again. */
 export function fileSize(path: string): number | undefined {
-  const file = foreseen(path, () => openSync(path, 'r'));
+  const { size } = foreseen(path, () => statSync(path));
+  return size > 0 ? size : undefined;
+}
+
+/** Exit 1 for what can't be read, or not from its beginning again and again: what was read from a pipe is gone. */
+export function checkReadAgain(path: string): void {
+  // A pipe is opened without waiting for its writer.
+  const file = foreseen(path, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
   try {
-    const { size } = fstatSync(file);
-    return size > 0 ? size : undefined;
+    if (fstatSync(file).isFile()) return;
   } finally {
     closeSync(file);
   }
+  throw new Failure(EXIT.error, `${path}: expected a regular file, as it is read more than once, got a pipe or another`, {
+    hint: 'write it into a file first, and name that',
+  });
 }
 
 function foreseen<T>(path: string, act: () => T): T {

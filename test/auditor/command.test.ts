@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +34,7 @@ beforeAll(() => {
   })) {
     writeFileSync(join(folder, name), bytes);
   }
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -96,6 +98,8 @@ describe('exit codes', () => {
     ['evidence for an export', 'replay @good.tally.json --trust @trust'],
     ['a picture for seals', 'evidence @good.tally.json --trust @trust --seals @picture'],
     ['no such seals', 'evidence @good.tally.json --trust @trust --seals @none'],
+    ['a folder for seals', 'evidence @good.tally.json --trust @trust --seals @.'],
+    ['a pipe for seals, which are read again for each file', 'evidence @good.tally.json --trust @trust --seals @pipe'],
   ])('%s: 1, one line, and nothing that looks like a verdict', async (_name, line) => {
     const { code, out, err } = await run(line);
     expect({ code, out }).toEqual({ code: 1, out: '' });
@@ -114,6 +118,20 @@ describe('exit codes', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(/^tallystick-audit: [^\n]+\n$/);
   });
+});
+
+test('all that is read once may be a pipe', async () => {
+  const fed = (name: string, from: string): void => {
+    const path = join(folder, name);
+    execFileSync('mkfifo', [path]);
+    spawn('cp', [join(folder, from), path]);
+  };
+  fed('piped.export', 'log.export');
+  fed('piped-trust', 'trust');
+  fed('piped-receipt', 'receipt');
+  expect(await run('replay @piped.export --trust @piped-trust --expect @piped-receipt')).toMatchObject({ code: 0, err: '' });
+  fed('piped.tally.json', 'good.tally.json');
+  expect(await run('evidence @piped.tally.json --trust @trust --seals @seals')).toMatchObject({ code: 0, err: '' });
 });
 
 test('the help tells the verdicts', async () => {
