@@ -5,6 +5,9 @@ import { isLinked, linkHash } from './order.ts';
 import type { Placed, Stated } from './order.ts';
 import { formatRange, Ranges } from './ranges.ts';
 
+/** Of one seal's changed entries those that are compared with each other: more are no swap. */
+const MAX_COMPARED = 64;
+
 /** Something that does not hold, for people: `tampered` contradicts, `incomplete` is missing. */
 export interface Difference {
   readonly verdict: 'tampered' | 'incomplete';
@@ -32,6 +35,7 @@ export function describeOrder(
 function describeChanges(suite: Suite, start: number, head: Uint8Array, placed: readonly Placed[]): string[] {
   const details: string[] = [];
   const swapped = new Set<number>();
+  const candidates = [...placed.keys()].filter((i) => placed[i]?.changed === 'entry').slice(0, MAX_COMPARED);
   for (const [i, { stated, changed }] of placed.entries()) {
     if (changed === 'leaf') {
       details.push(
@@ -39,10 +43,10 @@ function describeChanges(suite: Suite, start: number, head: Uint8Array, placed: 
       );
     }
     if (changed !== 'entry' || swapped.has(i)) continue;
-    const other = placed.findIndex(
-      (candidate, at) => at > i && candidate.changed === 'entry' && isAt(suite, placed, head, i, candidate.stated),
-    );
-    if (other > 0 && isAt(suite, placed, head, other, stated)) {
+    const other = candidates.includes(i)
+      ? candidates.find((at) => at > i && isAt(suite, placed, head, i, placed[at]?.stated))
+      : undefined;
+    if (other !== undefined && isAt(suite, placed, head, other, stated)) {
       swapped.add(other);
       details.push(`entries ${start + i} and ${start + other} were swapped: each stands in the other's place`);
     } else {
@@ -53,8 +57,8 @@ function describeChanges(suite: Suite, start: number, head: Uint8Array, placed: 
 }
 
 /** Whether the entry that was sealed at this place is that one. */
-function isAt(suite: Suite, placed: readonly Placed[], head: Uint8Array, place: number, stated: Stated): boolean {
-  const hash = linkHash(suite, placed[place - 1]?.leaf ?? head, stated);
+function isAt(suite: Suite, placed: readonly Placed[], head: Uint8Array, place: number, stated: Stated | undefined): boolean {
+  const hash = stated && linkHash(suite, placed[place - 1]?.leaf ?? head, stated);
   return hash !== undefined && placed[place] !== undefined && equal(hash, placed[place].leaf);
 }
 

@@ -76,10 +76,13 @@ function linkAll(suite: Suite, head: Uint8Array, stated: readonly Stated[]): Lin
     links.push({ stated: one, original, parent: -1, leaf: one.leaf, changed: undefined });
   }
   let searches = 0;
+  /** Of those before, the first with each number. */
+  const numbered = new Map<number, number>();
   for (const [i, link] of links.entries()) {
     const leafOf = (at: number): Uint8Array => links[at]?.leaf ?? head;
     const follows = (at: number): boolean => at !== i && isLinked(suite, leafOf(at), link.stated);
     const before = links[i - 1];
+    if (before !== undefined && !numbered.has(before.stated.index)) numbered.set(before.stated.index, i - 1);
     link.parent = before?.original ?? -1;
     if (follows(i - 1)) continue;
     if (searches < MAX_SEARCHES) {
@@ -97,8 +100,7 @@ function linkAll(suite: Suite, head: Uint8Array, stated: readonly Stated[]): Lin
       before.changed = 'leaf';
       continue;
     }
-    const numbered = links.findIndex(({ stated: { index } }, at) => at < i && index === link.stated.index - 1);
-    link.parent = numbered < 0 ? i - 1 : numbered;
+    link.parent = numbered.get(link.stated.index - 1) ?? i - 1;
     link.changed = 'entry';
   }
   return links;
@@ -106,15 +108,16 @@ function linkAll(suite: Suite, head: Uint8Array, stated: readonly Stated[]): Lin
 
 /** The `length` links that lead to this one from what was there before; undefined where there are more or fewer. */
 function pathTo(links: readonly Link[], last: number, length: number): Placed[] | undefined {
-  const path: Placed[] = [];
   if (length > links.length) return undefined;
-  for (let at = last; at >= 0;) {
-    const link = links[at];
-    if (link === undefined || path.length === length) return undefined;
+  // Counted first: most places lead nowhere, and each may be as far from the beginning.
+  let count = 0;
+  for (let at = last; at >= 0 && count <= length; at = links[at]?.parent ?? -1) count += 1;
+  if (count !== length) return undefined;
+  const path: Placed[] = [];
+  for (let at = last, link = links[at]; link !== undefined; at = link.parent, link = links[at]) {
     path.push({ stated: link.stated, leaf: link.leaf, changed: link.changed, at });
-    at = link.parent;
   }
-  return path.length === length ? path.reverse() : undefined;
+  return path.reverse();
 }
 
 function withOwnLeaf(suite: Suite, path: readonly Placed[], head: Uint8Array): Placed[] | undefined {
