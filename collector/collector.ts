@@ -10,7 +10,7 @@ import { takeFork, takeSigned, verifySigned } from './claim.ts';
 import { newCourse, refuse, tellFork, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
 import { enrol } from './enrol.ts';
-import { advanceFleetLog, takeFleetCheckpoint } from './fleet-log.ts';
+import { advanceFleetLog, takeCheckpointFile, takeFleetCheckpoint } from './fleet-log.ts';
 import { findLog } from './log.ts';
 import type { Message } from './message.ts';
 import type { Parts } from './parts.ts';
@@ -27,6 +27,13 @@ export interface Due extends Received {
 /** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
 const ANSWERED: readonly Code[] = ['fork', 'mismatch'];
 
+const BEHIND: Notice = {
+  level: 'alarm',
+  event: 'behind',
+  device: '',
+  text: 'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does',
+};
+
 /**
  * Everything between a message that arrived and the answers that leave. What is answered is committed. Nothing that a message says
  * makes these throw; what does (a full disk, another process that writes for long) left the message undone, to be tried again. Times
@@ -42,12 +49,16 @@ export class Collector {
   readonly #later = new Map<string, Message>();
   /** Origins that were admitted here since. */
   readonly #admitted = new Set<string>();
+  /** What was found at the start, to be told at the first tick. */
+  readonly #found: Notice[];
 
+  /** `Failure` where the file with the newest checkpoint of the fleet log is damaged. */
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#early = new EarlySegments(parts.limits.earlySegments);
     this.#refusals = new Refusals(parts.store, parts.limits.samples);
     this.#seenLeaves = parts.store.fleet.leafCount();
+    this.#found = takeCheckpointFile(parts) ? [] : [BEHIND];
   }
 
   receive(message: Message, nowSeconds: number): Received {
@@ -72,6 +83,7 @@ export class Collector {
   /** To be called about every second. */
   tick(nowSeconds: number): Due {
     const course = newCourse();
+    course.notices.push(...this.#found.splice(0));
     this.#refusals.flush(nowSeconds);
     this.#early.expire(nowSeconds);
     for (const number of this.#early.logs()) {
@@ -90,10 +102,7 @@ export class Collector {
   /** A checkpoint of the fleet log that the broker kept: one that this store does not account for stops the signing of others. */
   observe(fleetCheckpoint: Uint8Array): Notice[] {
     try {
-      if (takeFleetCheckpoint(this.#parts, fleetCheckpoint)) return [];
-      const text =
-        'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does';
-      return [{ level: 'alarm', event: 'behind', device: '', text }];
+      return takeFleetCheckpoint(this.#parts, fleetCheckpoint) ? [] : [BEHIND];
     } catch (error) {
       if (!(error instanceof TlogError)) throw error;
       return [{ level: 'warn', event: 'refused', device: '', code: error.code, text: error.message }];

@@ -6,6 +6,7 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { fail, pass, warn, type Finding } from '../program/finding.ts';
 import { inflate, native } from '../program/native.ts';
 import { formatVkey } from '../tlog/vkey.ts';
+import { checkpointPath } from './checkpoint-file.ts';
 import { loadCollectorConfig, type CollectorConfig } from './config.ts';
 import { openKeys, type KeyPaths, type Keys } from './keys.ts';
 import type { Parts } from './parts.ts';
@@ -50,7 +51,8 @@ export function openParts(config: CollectorConfig): Parts {
     throw error;
   }
   const { waiting, waiting_of_device: waitingOfDevice, early_segments: earlySegments, samples } = config.limits;
-  return { suite: native, inflate, store, keys, limits: { waiting, waitingOfDevice, earlySegments, samples } };
+  const limits = { waiting, waitingOfDevice, earlySegments, samples };
+  return { suite: native, inflate, store, keys, checkpointFile: checkpointPath(storePath(config), keys.logKey), limits };
 }
 
 /** Whether the store names the keys that the collector signs with: whoever makes it anew, with keys of his own, leaves all else well. */

@@ -1,9 +1,12 @@
+import { EXIT, Failure } from '../program/failure.ts';
 import { equal } from '../tlog/bytes.ts';
 import { signCheckpoint, verifyFleetCheckpoint } from '../tlog/checkpoint.ts';
+import { TlogError } from '../tlog/error.ts';
 import { inclusionProof, rootOf, Tree } from '../tlog/merkle.ts';
 import { formatProof } from '../tlog/proof.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
+import { readCheckpointFile, writeCheckpointFile } from './checkpoint-file.ts';
 import { joinHashes, splitHashes } from './log.ts';
 import type { Parts } from './parts.ts';
 import type { LeafRow } from './row.ts';
@@ -20,7 +23,12 @@ export function advanceFleetLog(parts: Parts): Uint8Array | undefined {
   const { suite, store, keys } = parts;
   const root = new Tree(suite, row.size, splitHashes(row.peaks)).root();
   const checkpoint = signCheckpoint(suite, { origin: keys.log.name, size: row.size, root }, keys.log);
-  return store.transaction(() => store.fleet.sign(row.signed, { signed: row.size, checkpoint })) ? checkpoint : undefined;
+  return store.transaction(() => {
+    if (!store.fleet.sign(row.signed, { signed: row.size, checkpoint })) return undefined;
+    // Before the commit: no copy of the database knows of a checkpoint that the file does not.
+    writeCheckpointFile(parts.checkpointFile, checkpoint);
+    return checkpoint;
+  });
 }
 
 /** Some leaves more; false where there are none. */
@@ -53,6 +61,23 @@ export function takeFleetCheckpoint(parts: Parts, note: Uint8Array): boolean {
     if (seen.size > before) store.fleet.setPublished(note);
     return false;
   });
+}
+
+/**
+ * {@link takeFleetCheckpoint} of the one in the file beside the database, at the start: a database that was set back to a backup shows
+ * so. `Failure` where the file is damaged: then nobody knows what was signed.
+ */
+export function takeCheckpointFile(parts: Parts): boolean {
+  const note = readCheckpointFile(parts.checkpointFile);
+  try {
+    return note === undefined || takeFleetCheckpoint(parts, note);
+  } catch (error) {
+    if (!(error instanceof TlogError)) throw error;
+    throw new Failure(EXIT.config, `${parts.checkpointFile}: ${error.message}`, {
+      hint: 'it says what was signed of the fleet log; move it away only if the database beside it is no older backup',
+      cause: error,
+    });
+  }
 }
 
 /**

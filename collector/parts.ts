@@ -21,5 +21,7 @@ export interface Parts {
   readonly inflate: Inflate;
   readonly store: Store;
   readonly keys: Keys;
+  /** Path of the newest checkpoint of the fleet log beside the database (checkpoint-file.ts). */
+  readonly checkpointFile: string;
   readonly limits: Limits;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fchmodSync, fchownSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fsyncSync, linkSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, Failure } from './failure.ts';
 
@@ -17,7 +17,7 @@ export function createFileDurably(
   const file = openSync(draft, 'wx', 0o600);
   try {
     try {
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      writeAll(file, bytes);
       if (options.owner !== undefined) fchownSync(file, options.owner.uid, options.owner.gid);
       fchmodSync(file, options.mode);
       fsyncSync(file);
@@ -31,6 +31,23 @@ export function createFileDurably(
   syncFolder(dirname(path));
 }
 
+/**
+ * These bytes in the place of what is there, if anything is: a crash leaves the one or the other, whole, and maybe `<path>.new`. When
+ * this returns they are on the disk. The caller sees to it that nobody else does it meanwhile.
+ */
+export function replaceFileDurably(path: string, bytes: Uint8Array, { mode }: { mode: number }): void {
+  const draft = `${path}.new`;
+  const file = openSync(draft, 'w', mode);
+  try {
+    writeAll(file, bytes);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(draft, path);
+  syncFolder(dirname(path));
+}
+
 /** Makes names that were created, moved or removed in a folder outlive a power cut. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
@@ -39,6 +56,10 @@ export function syncFolder(path: string): void {
   } finally {
     closeSync(folder);
   }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
 }
 
 function link(from: string, to: string): void {

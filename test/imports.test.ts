@@ -69,6 +69,7 @@ const FILES = [
   'agent/wear.ts',
   'agent/command-write.ts',
   'agent/writer.ts',
+  'collector/checkpoint-file.ts',
   'collector/init.ts',
   'collector/keys.ts',
   'auditor/file.ts',

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { openIdentity, pathsIn } from '../../agent/generation.ts';
 import { Packer } from '../../agent/segments.ts';
+import { checkpointPath } from '../../collector/checkpoint-file.ts';
 import { Collector } from '../../collector/collector.ts';
 import { init } from '../../collector/init.ts';
 import { openKeys } from '../../collector/keys.ts';
@@ -80,7 +81,8 @@ async function collect(folder: string, { enrolment, segments, entries }: Load): 
   const path = join(folder, 'collector.db');
   init({ suite: native, fleet: FLEET, store: path, keys: paths, random: () => randomBytes(32) });
   const store = Store.open(path, 'write');
-  const parts: Parts = { suite: native, inflate, store, keys: openKeys(native, paths, FLEET), limits: LIMITS };
+  const keys = openKeys(native, paths, FLEET);
+  const parts: Parts = { suite: native, inflate, store, keys, checkpointFile: checkpointPath(path, keys.logKey), limits: LIMITS };
   const { token } = createToken(parts, { device: DEVICE }, () => randomBytes(32), NOW_SECONDS);
   const collector = new Collector(parts);
   collector.receive({ kind: 'enroll', device: DEVICE, bytes: enrolment(token) }, NOW_SECONDS);

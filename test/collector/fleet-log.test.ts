@@ -1,3 +1,4 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fleetProof } from '../../collector/fleet-log.ts';
 import { native } from '../../program/native.ts';
@@ -7,7 +8,7 @@ import { parseProof, verifyProof } from '../../tlog/proof.ts';
 import { buildFleetLog } from '../support/fleet-log.ts';
 import { seed } from '../support/fleet.ts';
 import { buildLog } from '../support/log.ts';
-import { KEYS, NOW, siteOf } from './site.ts';
+import { KEYS, NOW, siteOf, type Site } from './site.ts';
 
 const PUMP = buildLog({ seed: 1, epochs: [['a', 'b'], ['c'], ['d']] });
 const VALVE = buildLog({ seed: 2, device: 'valve-1', epochs: [['x'], ['y']] });
@@ -107,5 +108,70 @@ describe('a checkpoint of the fleet log from elsewhere', () => {
     expect(site.tick().fleetCheckpoint).toBeUndefined();
     site.segment(PUMP, 1, 2);
     expect(site.tick().fleetCheckpoint).toBeUndefined();
+  });
+});
+
+describe('a database that is set back to a backup, and no broker that kept the checkpoint', () => {
+  /** The pump's second segment was receipted and under a signed checkpoint after the backup; the file beside the database stayed. */
+  function setBack(): { site: Site; signed: Uint8Array } {
+    const before = siteOf(PUMP, VALVE);
+    before.segment(PUMP, 0, 1);
+    before.segment(VALVE, 0, 1);
+    before.tick();
+    const backup = before.image();
+    before.segment(PUMP, 1, 2);
+    const signed = before.tick().fleetCheckpoint ?? new Uint8Array();
+    return { site: before.setBack(backup), signed };
+  }
+
+  test('says at its start that it is behind, and signs no second root for a size that it signed', () => {
+    const { site } = setBack();
+    expect(site.segment(VALVE, 1, 2, NOW + 10).receipt).toMatchObject({ size: 2 });
+    const { notices, fleetCheckpoint } = site.tick(NOW + 10);
+    expect(notices).toMatchObject([{ level: 'alarm', event: 'behind' }]);
+    expect(fleetCheckpoint).toBeUndefined();
+    expect(site.parts.store.fleet.row()).toMatchObject({ size: 5, signed: 4 });
+    expect(site.tick(NOW + 11).notices).toEqual([]);
+  });
+
+  test('goes on where nothing was lost', () => {
+    const before = siteOf(PUMP);
+    before.segment(PUMP, 0, 1);
+    before.tick();
+    const site = before.setBack(before.image());
+    site.segment(PUMP, 1, 2);
+    expect(site.tick()).toMatchObject({ notices: [], fleetCheckpoint: expect.any(Uint8Array) as unknown });
+  });
+
+  test('a checkpoint is in the file before the database knows of it, which accounts for it all the same', () => {
+    const site = siteOf(PUMP);
+    site.segment(PUMP, 0, 1);
+    const { store } = site.parts;
+    const transaction = store.transaction.bind(store);
+    store.transaction = (work) =>
+      transaction(() => {
+        const done = work();
+        if (store.fleet.row().signed === 2) throw new Error('the power fails before the commit');
+        return done;
+      });
+    expect(() => site.collector.tick(NOW)).toThrow('the power fails');
+    expect(site.select('SELECT size, signed FROM fleet')).toEqual([{ size: 2, signed: 1 }]);
+    const again = site.another();
+    expect(again.tick()).toMatchObject({ notices: [], fleetCheckpoint: readFileSync(site.parts.checkpointFile) });
+  });
+
+  test('what can not be written to the file is not signed', () => {
+    const site = siteOf(PUMP);
+    rmSync(site.parts.checkpointFile);
+    mkdirSync(site.parts.checkpointFile);
+    site.segment(PUMP, 0, 1);
+    expect(() => site.collector.tick(NOW)).toThrow(/EISDIR|ENOTEMPTY/);
+    expect(site.parts.store.fleet.row()).toMatchObject({ size: 2, signed: 1 });
+  });
+
+  test('a file that says nothing any more ends the start: nobody knows what was signed', () => {
+    const { site } = setBack();
+    writeFileSync(site.parts.checkpointFile, 'x');
+    expect(() => site.another()).toThrow(expect.objectContaining({ exitCode: 78 }));
   });
 });

@@ -1,9 +1,10 @@
 import Database from 'better-sqlite3';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { Answer, Notice } from '../../collector/answer.ts';
+import { checkpointPath } from '../../collector/checkpoint-file.ts';
 import { Collector } from '../../collector/collector.ts';
 import type { Kind } from '../../collector/message.ts';
 import type { Keys } from '../../collector/keys.ts';
@@ -77,6 +78,8 @@ export interface Site {
   image(): Uint8Array;
   /** A copy of it, with a collector of its own: a backup that is restored. */
   restored(): Site;
+  /** The database alone is set back to this image: what lies beside it stays. */
+  setBack(image: Uint8Array): Site;
 }
 
 export function newSite(limits: Partial<Limits> = {}): Site {
@@ -135,7 +138,8 @@ function siteAt(path: string, limits: Partial<Limits>): Site {
   onTestFinished(() => {
     store.close();
   });
-  const parts: Parts = { suite: native, inflate, store, keys: KEYS, limits: { ...LIMITS, ...limits } };
+  const checkpointFile = checkpointPath(path, KEYS.logKey);
+  const parts: Parts = { suite: native, inflate, store, keys: KEYS, checkpointFile, limits: { ...LIMITS, ...limits } };
   const collector = new Collector(parts);
   const read = <T>(work: (reader: Store) => T): T => {
     const reader = Store.open(path, 'read');
@@ -202,6 +206,12 @@ function siteAt(path: string, limits: Partial<Limits>): Site {
         connected((db) => db.serialize()),
         limits,
       ),
+    setBack: (image) => {
+      const folder = temporaryFolder();
+      copyFileSync(checkpointFile, join(folder, basename(checkpointFile)));
+      writeFileSync(join(folder, 'collector.db'), image);
+      return siteAt(join(folder, 'collector.db'), limits);
+    },
   };
 }
 

@@ -2,6 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
+import { checkpointPath } from '../../collector/checkpoint-file.ts';
+import { native } from '../../program/native.ts';
+import { ED25519, parseVkey } from '../../tlog/vkey.ts';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent, type AgentProcess } from '../support/agent-process.ts';
 import { inParallel } from './program.ts';
@@ -68,6 +71,7 @@ async function newPair(victim: Victim, made: Made): Promise<Pair> {
     if (found === undefined) throw new Error(`expected the ${victim} to be started`);
     return found;
   };
+  const own = victim === 'agent' ? secrets : checkpointFiles(site.collector);
   const unlessEnded = (error: unknown): void => {
     if (!hasEnded(theVictim())) throw error;
   };
@@ -75,7 +79,7 @@ async function newPair(victim: Victim, made: Made): Promise<Pair> {
     ...site,
     agent,
     data,
-    paths: [join(folder, `${victim}.toml`), ...(victim === 'agent' ? secrets : []), ...filesIn(data)],
+    paths: [join(folder, `${victim}.toml`), ...own, ...filesIn(data)],
     log: join(folder, 'strace.log'),
     start: async (command) => {
       const unhurried = { ...settings, ...UNHURRIED };
@@ -91,6 +95,13 @@ async function newPair(victim: Victim, made: Made): Promise<Pair> {
     victim: theVictim,
     said,
   };
+}
+
+/** The newest checkpoint of the fleet log, and its draft: the collector makes them beside its database. */
+function checkpointFiles({ data, trust }: Site['collector']): string[] {
+  const logVkey = /^log (\S+)$/m.exec(readFileSync(trust, 'utf8'))?.[1] ?? '';
+  const path = checkpointPath(join(data, 'collector.db'), parseVkey(native, logVkey, ED25519));
+  return [path, `${path}.new`];
 }
 
 /** Captures, seals, delivers and prunes until all of that was done or `isOver`: the messages that were acknowledged. */

@@ -9,6 +9,7 @@ import { Group } from '../../agent/group.ts';
 import { MqttInlet } from '../../agent/mqtt-inlet.ts';
 import { PacketReader } from '../../agent/mqtt-packets.ts';
 import { Broker } from '../../collector/broker.ts';
+import { checkpointPath } from '../../collector/checkpoint-file.ts';
 import { Collector } from '../../collector/collector.ts';
 import { KINDS } from '../../collector/message.ts';
 import { approve } from '../../collector/enrol.ts';
@@ -45,7 +46,7 @@ function collector(folder: string): Target {
   });
   const keys = { fleet: fleetSigner, fleetKey, collector: collectorSigner, collectorKey, log: fleetLogSigner, logKey };
   const limits = { waiting: 64, waitingOfDevice: 4, earlySegments: 8, samples: 2 };
-  const parts = { suite: native, inflate, store, keys, limits };
+  const parts = { suite: native, inflate, store, keys, checkpointFile: checkpointPath(path, logKey), limits };
   const taking = new Collector(parts);
   taking.receive({ kind: 'enroll', device: 'pump-7', bytes: log.enrolment }, START_SECONDS);
   approve(parts, log.identity.name, START_SECONDS);

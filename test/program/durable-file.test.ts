@@ -2,8 +2,8 @@ import * as fs from 'node:fs';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createFileDurably } from '../../program/durable-file.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createFileDurably, replaceFileDurably } from '../../program/durable-file.ts';
 
 vi.mock('node:fs', { spy: true });
 
@@ -70,4 +70,35 @@ test.each(['writeSync', 'fchmodSync', 'fsyncSync', 'closeSync', 'linkSync'] as c
 
 test('a missing folder is told as the system tells it', () => {
   expect(() => createFileDurably(join(folder, 'none', 'key'), bytes, { mode: 0o600 })).toThrow(/^ENOENT: no such file/);
+});
+
+describe('in the place of another', () => {
+  test('whole or not at all: synced before it takes its name, and the name after', () => {
+    const path = join(folder, 'note');
+    writeFileSync(path, 'a longer one that was there before');
+    replaceFileDurably(path, bytes, { mode: 0o640 });
+    expect(new Uint8Array(readFileSync(path))).toEqual(bytes);
+    expect(readdirSync(folder)).toEqual(['note']);
+    const [rename = NaN] = vi.mocked(fs.renameSync).mock.invocationCallOrder;
+    const [file = NaN, directory = NaN] = vi.mocked(fs.fsyncSync).mock.invocationCallOrder;
+    expect([file, rename, directory]).toEqual([file, rename, directory].toSorted((a, b) => a - b));
+  });
+
+  test('after a crash that left half of it, and where there was none', () => {
+    const path = join(folder, 'note');
+    writeFileSync(`${path}.new`, 'a longer half that a crash left behind');
+    replaceFileDurably(path, bytes, { mode: 0o640 });
+    expect(new Uint8Array(readFileSync(path))).toEqual(bytes);
+    expect(readdirSync(folder)).toEqual(['note']);
+  });
+
+  test('a disk that refuses leaves what is there', () => {
+    const path = join(folder, 'note');
+    writeFileSync(path, 'old');
+    vi.mocked(fs.fsyncSync).mockImplementationOnce(() => {
+      throw new Error('ENOSPC');
+    });
+    expect(() => replaceFileDurably(path, bytes, { mode: 0o640 })).toThrow('ENOSPC');
+    expect(readFileSync(path, 'utf8')).toBe('old');
+  });
 });

@@ -10,6 +10,7 @@ import type { Rows } from '../../agent/rows.ts';
 import { Store as AgentStore } from '../../agent/store.ts';
 import { verifyStore as verifyCard } from '../../agent/verify-store.ts';
 import { Writer } from '../../agent/writer.ts';
+import { checkpointPath } from '../../collector/checkpoint-file.ts';
 import { Collector } from '../../collector/collector.ts';
 import { approve } from '../../collector/enrol.ts';
 import { exportLog as exportHeld } from '../../collector/export.ts';
@@ -342,7 +343,9 @@ function siteIn(folder: string, programs: Programs): Site {
     work: (work) => {
       const store = CollectorStore.open(path, 'write');
       const limits = { waiting: 6, waitingOfDevice: 3, earlySegments: 4, samples: 2 };
-      const parts: Parts = { suite: native, inflate, store, keys: openKeys(native, keys, FLEET), limits };
+      const opened = openKeys(native, keys, FLEET);
+      const checkpointFile = checkpointPath(path, opened.logKey);
+      const parts: Parts = { suite: native, inflate, store, keys: opened, checkpointFile, limits };
       try {
         return work(new Collector(parts), parts);
       } finally {
