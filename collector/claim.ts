@@ -54,9 +54,15 @@ export function takeSigned(parts: Parts, { number: log }: LogRow, signed: Signed
   return store.transaction((): Meaning => {
     const row = store.logs.byNumber(log);
     assert(row !== undefined, 'a log is never deleted');
-    if (cosignedAt !== undefined) store.logs.raiseTime(log, cosignedAt);
+    const isHeld = size <= row.size && equal(rootOf(suite, size, store.logs.subtree(suite, log)), root);
+    if (cosignedAt !== undefined) {
+      store.logs.raiseTime(log, cosignedAt);
+      const leaf = isHeld ? store.fleet.receiptCovering(log, size) : undefined;
+      // Another time is another leaf: the entries may have come again, the receipt did not. One that answered a hello is later.
+      if (leaf?.size !== size || leaf.time > cosignedAt) store.fleet.setLost(cosignedAt, nowSeconds);
+    }
+    if (isHeld) return 'covered';
     if (size <= row.size) {
-      if (equal(rootOf(suite, size, store.logs.subtree(suite, log)), root)) return 'covered';
       keepFork(parts, { log, size, root, note, heldNote: heldNote(parts, log, size), time: nowSeconds });
       return 'fork';
     }
@@ -70,7 +76,7 @@ export function takeSigned(parts: Parts, { number: log }: LogRow, signed: Signed
   });
 }
 
-/** What we signed is kept whatever else there is, the largest sizes: until they are held again no fleet checkpoint is signed. */
+/** What we signed is kept whatever else there is, the largest sizes, until they are held again. */
 function keepLost({ store }: Parts, claims: readonly ClaimRow[], claim: ClaimRow): void {
   const lost = claims.filter(({ cosigned }) => cosigned === 1);
   if (lost.some(({ size, root }) => size === claim.size && equal(root, claim.root))) return;

@@ -10,7 +10,8 @@ import { takeFork, takeSigned, verifySigned } from './claim.ts';
 import { newCourse, refuse, tellFork, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
 import { enrol } from './enrol.ts';
-import { advanceFleetLog, takeCheckpointFile, takeFleetCheckpoint } from './fleet-log.ts';
+import { advanceFleetLog } from './fleet-log.ts';
+import { takeCheckpointFile, takeFleetCheckpoint, whyStopped } from './fleet-standing.ts';
 import { findLog } from './log.ts';
 import type { Message } from './message.ts';
 import type { Parts } from './parts.ts';
@@ -27,13 +28,6 @@ export interface Due extends Received {
 /** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
 const ANSWERED: readonly Code[] = ['fork', 'mismatch'];
 
-const BEHIND: Notice = {
-  level: 'alarm',
-  event: 'behind',
-  device: '',
-  text: 'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does',
-};
-
 /**
  * Everything between a message that arrived and the answers that leave. What is answered is committed. Nothing that a message says
  * makes these throw; what does (a full disk, another process that writes for long) left the message undone, to be tried again. Times
@@ -49,8 +43,8 @@ export class Collector {
   readonly #later = new Map<string, Message>();
   /** Origins that were admitted here since. */
   readonly #admitted = new Set<string>();
-  /** What was found at the start, to be told at the first tick. */
-  readonly #found: Notice[];
+  /** Whether it was told that the fleet log has stopped. */
+  #toldStop = false;
 
   /** `Failure` where the file with the newest checkpoint of the fleet log is damaged. */
   constructor(parts: Parts) {
@@ -58,7 +52,7 @@ export class Collector {
     this.#early = new EarlySegments(parts.limits.earlySegments);
     this.#refusals = new Refusals(parts.store, parts.limits.samples);
     this.#seenLeaves = parts.store.fleet.leafCount();
-    this.#found = takeCheckpointFile(parts) ? [] : [BEHIND];
+    takeCheckpointFile(parts, parts.checkpointFile);
   }
 
   receive(message: Message, nowSeconds: number): Received {
@@ -83,7 +77,6 @@ export class Collector {
   /** To be called about every second. */
   tick(nowSeconds: number): Due {
     const course = newCourse();
-    course.notices.push(...this.#found.splice(0));
     this.#refusals.flush(nowSeconds);
     this.#early.expire(nowSeconds);
     for (const number of this.#early.logs()) {
@@ -96,13 +89,14 @@ export class Collector {
       this.#later.delete(origin);
     }
     course.answers.push(...this.#greetAdmitted(nowSeconds));
+    if (!this.#toldStop) course.notices.push(...this.#tellStop());
     return { ...this.#end(course, nowSeconds), fleetCheckpoint: advanceFleetLog(this.#parts) };
   }
 
-  /** A checkpoint of the fleet log that the broker kept: one that this store does not account for stops the signing of others. */
+  /** A checkpoint of the fleet log that the broker kept: one that this store does not account for ends the signing of others. */
   observe(fleetCheckpoint: Uint8Array): Notice[] {
     try {
-      return takeFleetCheckpoint(this.#parts, fleetCheckpoint) ? [] : [BEHIND];
+      return takeFleetCheckpoint(this.#parts, fleetCheckpoint) ? [] : this.#tellStop();
     } catch (error) {
       if (!(error instanceof TlogError)) throw error;
       return [{ level: 'warn', event: 'refused', device: '', code: error.code, text: error.message }];
@@ -215,7 +209,7 @@ export class Collector {
       );
     }
     if (meaning === 'behind') {
-      const text = `${origin}: a receipt of ours covers ${signed.size} ${plural(signed.size, 'entry', 'entries')}, ${log.size} ${plural(log.size, 'is', 'are')} held: data was lost, and no checkpoint of the fleet log is signed until the device has sent it again`;
+      const text = `${origin}: a receipt of ours covers ${signed.size} ${plural(signed.size, 'entry', 'entries')}, ${log.size} ${plural(log.size, 'is', 'are')} held: data was lost, unless the device sends it again`;
       course.notices.push({ level: 'alarm', event: 'behind', device, origin, text });
     }
     return meaning === 'covered';
@@ -232,6 +226,12 @@ export class Collector {
       row = this.#take({ kind: 'segment', device: row.device, bytes }, nowSeconds, course) ?? row;
     }
     return row;
+  }
+
+  #tellStop(): Notice[] {
+    const text = whyStopped(this.#parts);
+    this.#toldStop = text !== undefined;
+    return text === undefined ? [] : [{ level: 'alarm', event: 'behind', device: '', text }];
   }
 
   /** Says hello back to devices that somebody else admitted meanwhile: an operator, another collector. */

@@ -12,6 +12,7 @@ import { encodeBase64 } from '../tlog/bytes.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
 import { compareKeys, loadConfig, reading, type Context } from './context.ts';
 import { exportLog } from './export.ts';
+import { whyStopped } from './fleet-standing.ts';
 import { makeEvidence } from './proof.ts';
 import type { LogRow } from './row.ts';
 import type { Store } from './store.ts';
@@ -37,7 +38,7 @@ export async function verify(_: object, command: Command, context: Context): Pro
   });
 }
 
-/** Forks, checkpoints that wait to be compared, and what was refused. */
+/** Whether the fleet log stopped, forks, checkpoints that wait to be compared, and what was refused. */
 export async function evidence(_: object, command: Command, context: Context): Promise<void> {
   const { values } = loadConfig(command, context);
   await reading(values, (store) => {
@@ -56,13 +57,17 @@ export async function evidence(_: object, command: Command, context: Context): P
     const refusals = store.evidence.refusals().map(({ firstTime, lastTime, ...refusal }) => {
       return { ...refusal, first: seconds(firstTime), last: seconds(lastTime) };
     });
+    const stopped = whyStopped({ suite: native, store });
     const lines = [
+      ...(stopped === undefined ? [] : [`STOPPED  ${stopped}`]),
       ...forks.map(
         ({ origin, size, found }) => `FORK     ${origin}: two signed roots at ${size}, found ${found}; both notes with --json`,
       ),
       ...claims.map(({ origin, size, lost }) => {
         const held = `${size} ${plural(size, 'entry', 'entries')}`;
-        return lost ? `LOST     ${origin}: we gave a receipt for ${held}` : `WAITING  ${origin}: a checkpoint of ${held}`;
+        return lost
+          ? `LOST     ${origin}: we gave a receipt for ${held}; its device sends them again, unless it closed that log`
+          : `WAITING  ${origin}: a checkpoint of ${held}`;
       }),
       ...refusals.map(({ device, kind, code, count, last }) => {
         const newest = samples.findLast((sample) => sample.device === device && sample.kind === kind && sample.code === code);
@@ -73,7 +78,7 @@ export async function evidence(_: object, command: Command, context: Context): P
       }),
     ];
     printResult(context.terminal, command, {
-      json: { forks, claims, refusals, samples },
+      json: { fleet_log_stopped: stopped ?? null, forks, claims, refusals, samples },
       text: lines.length === 0 ? 'no forks, nothing was refused' : lines.join('\n'),
     });
   });

@@ -11,6 +11,7 @@ import {
   tokenRevoke,
 } from './command-devices.ts';
 import { entries } from './command-entries.ts';
+import { fleetLogRenew, fleetLogShow } from './command-fleet.ts';
 import { configCheck, configInit, configShow, initCollector } from './command-init.ts';
 import { evidence, exportAll, prove, verify } from './command-read.ts';
 import { runService } from './command-run.ts';
@@ -85,6 +86,16 @@ export function collectorProgram(context: Context): Command {
     .description('admit nobody by it any more')
     .argument('<number>', 'as the list shows it', parseCount)
     .action(withContext(tokenRevoke));
+
+  const fleetLog = program.command('fleet-log').description('the log of all admissions and receipts');
+  fleetLog
+    .command('show', { isDefault: true })
+    .description('where it stands, and why where it has stopped')
+    .action(withContext(fleetLogShow));
+  fleetLog
+    .command('renew')
+    .description('where it has stopped: a fresh key takes over; print the line for trust files')
+    .action(withContext(fleetLogRenew));
 
   program
     .command('run')

@@ -76,7 +76,7 @@ function attemptKeys(check: () => void): Finding {
   }
 }
 
-/** Receipts and fleet log of a store are by keys that never change. */
+/** Receipts of a store are by keys that never change, the fleet log by one that changes with the store (renew.ts). */
 function checkKeys(store: Store, { fleetKey, collectorKey, logKey }: Keys): void {
   const { fleetVkey, collectorVkey, logVkey } = store.fleet.row();
   const pairs: [string, string][] = [
@@ -85,7 +85,13 @@ function checkKeys(store: Store, { fleetKey, collectorKey, logKey }: Keys): void
     [logVkey, formatVkey(logKey)],
   ];
   for (const [expected, got] of pairs) {
-    if (expected !== got) throw new Failure(EXIT.config, `store: expected the key it was made with, ${expected}, got ${got}`);
+    if (expected === got) continue;
+    throw new Failure(EXIT.config, `store: expected the key it was made with, ${expected}, got ${got}`, {
+      hint:
+        got === formatVkey(logKey)
+          ? 'restore that key file; where the store is an older backup, begin the fleet log anew: tallystick-collector fleet-log renew'
+          : 'restore that key file',
+    });
   }
 }
 

@@ -25,12 +25,6 @@ export class EvidenceTable {
     return this.#sql(`${CLAIM} WHERE log = ? AND size <= ? ORDER BY size`).all(log, size) as ClaimRow[];
   }
 
-  /** Whether there are entries that we signed for and do not hold, and that a device may still bring: a retired one will not. */
-  hasLost(): boolean {
-    const sql = "SELECT 1 FROM claim JOIN log ON log.number = claim.log WHERE cosigned = 1 AND standing = 'admitted' LIMIT 1";
-    return this.#sql(sql).get() !== undefined;
-  }
-
   /** What was cosigned once stays so. */
   putClaim({ log, size, root, note, cosigned }: ClaimRow): void {
     const sql = `INSERT INTO claim VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET note = excluded.note, cosigned = excluded.cosigned

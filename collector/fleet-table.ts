@@ -3,7 +3,7 @@ import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import type { Prepared } from '../program/sqlite.ts';
-import type { FleetRow, LeafRow } from './row.ts';
+import type { FleetRow, FormerLogRow, LeafRow } from './row.ts';
 
 const LEAVES_A_READ = 512;
 const LEAF = 'SELECT position, log, size, time, note, hash FROM leaf';
@@ -22,7 +22,7 @@ export class FleetTable {
 
   /** What `init` does last. */
   insert(row: Pick<FleetRow, 'fleetVkey' | 'collectorVkey' | 'logVkey'>): void {
-    this.#sql('INSERT INTO fleet VALUES (0, ?, ?, ?, 0, ?, 0, NULL, NULL)').run(
+    this.#sql('INSERT INTO fleet VALUES (0, ?, ?, ?, 0, ?, 0, NULL, NULL, 0, NULL)').run(
       row.fleetVkey,
       row.collectorVkey,
       row.logVkey,
@@ -33,7 +33,7 @@ export class FleetTable {
   /** Throws `Failure` while `init` has not come to its end. */
   row(): FleetRow {
     const sql = `SELECT fleet_vkey AS fleetVkey, collector_vkey AS collectorVkey, log_vkey AS logVkey, size, peaks, signed, checkpoint,
-      published FROM fleet`;
+      published, since, lost FROM fleet`;
     const row = this.#sql(sql).get() as FleetRow | undefined;
     if (row !== undefined) return row;
     throw new Failure(EXIT.error, 'store: expected one that is ready, got one that init did not finish', {
@@ -90,13 +90,34 @@ export class FleetTable {
     return this.#sql('UPDATE fleet SET size = ?, peaks = ? WHERE size = ?').run(size, peaks, from).changes === 1;
   }
 
-  /** Compare and swap: a log never signs a size below one that it signed. */
-  sign(from: number, { signed, checkpoint }: { signed: number; checkpoint: Uint8Array }): boolean {
-    return this.#sql('UPDATE fleet SET signed = ?, checkpoint = ? WHERE signed = ?').run(signed, checkpoint, from).changes === 1;
+  /** Compare and swap: a key never signs a size below one that it signed, nor after it is known to be behind or another took over. */
+  sign(from: Pick<FleetRow, 'signed' | 'logVkey'>, { signed, checkpoint }: { signed: number; checkpoint: Uint8Array }): boolean {
+    const sql = `UPDATE fleet SET signed = ?, checkpoint = ?
+      WHERE signed = ? AND log_vkey = ? AND published IS NULL AND lost IS NULL`;
+    return this.#sql(sql).run(signed, checkpoint, from.signed, from.logVkey).changes === 1;
   }
 
   setPublished(note: Uint8Array | null): void {
     this.#sql('UPDATE fleet SET published = ?').run(note);
+  }
+
+  /** A receipt that was given at `time` is no leaf here. What the keys before signed is nothing to the one of now. */
+  setLost(time: number, nowSeconds: number): void {
+    this.#sql('UPDATE fleet SET lost = ? WHERE lost IS NULL AND since <= ?').run(nowSeconds, time);
+  }
+
+  /** A key that has signed nothing takes over, over the same leaves. */
+  renew(vkey: string, nowSeconds: number): void {
+    const former =
+      'INSERT INTO former_log (vkey, signed, checkpoint, published, until) SELECT log_vkey, signed, checkpoint, published, ?';
+    this.#sql(`${former} FROM fleet`).run(nowSeconds);
+    const sql = 'UPDATE fleet SET log_vkey = ?, since = ?, signed = 0, checkpoint = NULL, published = NULL, lost = NULL';
+    this.#sql(sql).run(vkey, nowSeconds);
+  }
+
+  /** The keys before, in their order. */
+  former(): FormerLogRow[] {
+    return this.#sql('SELECT vkey, signed, checkpoint, published, until FROM former_log ORDER BY number').all() as FormerLogRow[];
   }
 
   insertSubtree(level: number, position: number, hash: Uint8Array): void {

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { createFileDurably } from '../program/durable-file.ts';
+import { createFileDurably, syncFolder } from '../program/durable-file.ts';
 import { EXIT, exitOfUnread, Failure } from '../program/failure.ts';
-import { decodeBase64, encodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
+import { decodeBase64, encodeBase64, encodeHex, encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { collectorName, fleetLogName } from '../tlog/origin.ts';
 import type { Suite } from '../tlog/suite.ts';
@@ -63,6 +63,31 @@ export function trustLines({ fleetKey, collectorKey, logKey }: Pick<Keys, 'fleet
   return [`fleet ${formatVkey(fleetKey)}`, `collector ${formatVkey(collectorKey)}`, `log ${formatVkey(logKey)}`];
 }
 
+/** The key that is to take the place of the one at `path`; undefined where none is. */
+export function readSuccessor(path: string, name: string): Signer | undefined {
+  return existsSync(successorOf(path)) ? readKeyFile(successorOf(path), name) : undefined;
+}
+
+/** Beside the key at `path`, and its owner's as that is. On the disk when this returns. */
+export function createSuccessor(path: string, name: string, random: () => Uint8Array): Signer {
+  const { uid, gid } = statSync(path);
+  createFileDurably(successorOf(path), formatKeyFile({ name, seed: random() }), { mode: PRIVATE, owner: { uid, gid } });
+  return readKeyFile(successorOf(path), name);
+}
+
+/** The successor takes the place of the key at `path`, which stays beside it as `<path>.<its key hash>`. */
+export function putSuccessor(suite: Suite, path: string, name: string): void {
+  const { keyHash } = signerKey(suite, readKeyFile(path, name), ED25519);
+  const aside = `${path}.${encodeHex(keyHash)}`;
+  if (!existsSync(aside)) linkSync(path, aside);
+  renameSync(successorOf(path), path);
+  syncFolder(dirname(path));
+}
+
+function successorOf(path: string): string {
+  return `${path}.next`;
+}
+
 /**
  *     tallystick/key/v1
  *     <name>
@@ -72,7 +97,8 @@ function formatKeyFile({ name, seed }: Signer): Uint8Array {
   return encodeUtf8(`${FIRST_LINE}\n${name}\n${encodeBase64(seed)}\n`);
 }
 
-function readKeyFile(path: string, expected: string): Signer {
+/** Throws `Failure` where the file is missing, damaged or another key's. */
+export function readKeyFile(path: string, expected: string): Signer {
   const [first, name = '', base64 = '', end, ...rest] = readText(path).split('\n');
   const seed = first === FIRST_LINE && end === '' && rest.length === 0 ? decodeSeed(base64) : undefined;
   if (seed === undefined) throw refuse(path, `a key file (${FIRST_LINE})`, 'something else');

@@ -78,8 +78,19 @@ export interface FleetRow {
   /** Size of the newest checkpoint. */
   readonly signed: number;
   readonly checkpoint: Uint8Array | null;
-  /** A checkpoint of this log that was seen elsewhere and that this store does not account for. */
+  /** A checkpoint by this key that was seen elsewhere and that this store does not account for. */
   readonly published: Uint8Array | null;
+  /** When this key took over, in seconds since 1970; 0 for the first. */
+  readonly since: number;
+  /** When a receipt of ours, given since then, was first seen that is no leaf here, in seconds since 1970. */
+  readonly lost: number | null;
+}
+
+/** A key that the fleet log had, and what it signed last. */
+export interface FormerLogRow extends Pick<FleetRow, 'signed' | 'checkpoint' | 'published'> {
+  readonly vkey: string;
+  /** Seconds since 1970. */
+  readonly until: number;
 }
 
 /** An enrolment that nobody has admitted yet. */

@@ -14,8 +14,9 @@ export const MAX_LOGS = 2 ** 13;
  * - `log`: an admitted log and where it stands: the tree's peaks, the head, number and key of the next seal, the merged time of its
  *   last entry; `time` of the newest cosignature or state note, and the newest `receipt`
  * - `leaf`: the fleet log's leaves, in its order: the admission (`size` 0) and each receipt that covered new entries
- * - `fleet`: one row, how far the leaves are in the fleet log's tree, and its newest checkpoint; `published`: one of its checkpoints
- *   that was seen elsewhere and says more than this store
+ * - `fleet`: one row, how far the leaves are in the fleet log's tree, and the newest checkpoint of its key; `published` and `lost`: what
+ *   shows that this key signed what this store lacks (fleet-standing.ts); `since`: when it took over
+ * - `former_log`: the keys of the fleet log before, each with its newest checkpoint
  * - `claim`: checkpoints that are validly signed and not yet covered; `cosigned`: as a receipt of ours, so we once held it
  */
 export const SCHEMA = `
@@ -97,6 +98,18 @@ CREATE TABLE fleet (
   signed INTEGER NOT NULL CHECK (signed BETWEEN 0 AND size),
   checkpoint BLOB,
   published BLOB,
+  since INTEGER NOT NULL,
+  lost INTEGER,
+  CHECK ((checkpoint IS NULL) = (signed = 0))
+) STRICT;
+
+CREATE TABLE former_log (
+  number INTEGER PRIMARY KEY,
+  vkey TEXT NOT NULL UNIQUE,
+  signed INTEGER NOT NULL,
+  checkpoint BLOB,
+  published BLOB,
+  until INTEGER NOT NULL,
   CHECK ((checkpoint IS NULL) = (signed = 0))
 ) STRICT;
 
@@ -177,6 +190,6 @@ export const STORE: StoreKind = {
   program: 'tallystick-collector',
   /** "talc" */
   applicationId: 0x74616c63,
-  version: 1,
+  version: 2,
   schema: SCHEMA,
 };

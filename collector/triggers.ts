@@ -45,12 +45,21 @@ BEGIN SELECT RAISE(ABORT, 'a leaf is never deleted'); END;
 
 CREATE TRIGGER fleet_update BEFORE UPDATE ON fleet
 WHEN NEW.number IS NOT OLD.number OR NEW.fleet_vkey IS NOT OLD.fleet_vkey OR NEW.collector_vkey IS NOT OLD.collector_vkey
-  OR NEW.log_vkey IS NOT OLD.log_vkey OR NEW.size < OLD.size OR NEW.signed < OLD.signed
-  OR (NEW.size = OLD.size AND NEW.peaks IS NOT OLD.peaks)
-  OR (NEW.signed = OLD.signed AND NEW.checkpoint IS NOT OLD.checkpoint)
+  OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.peaks IS NOT OLD.peaks)
+  OR (NEW.log_vkey IS OLD.log_vkey AND (NEW.signed < OLD.signed OR (NEW.signed = OLD.signed AND NEW.checkpoint IS NOT OLD.checkpoint)
+    OR NEW.since IS NOT OLD.since OR (OLD.lost IS NOT NULL AND NEW.lost IS NOT OLD.lost)))
 BEGIN SELECT RAISE(ABORT, 'the fleet log only grows'); END;
+CREATE TRIGGER fleet_renew BEFORE UPDATE ON fleet
+WHEN NEW.log_vkey IS NOT OLD.log_vkey AND (NEW.signed > 0 OR NEW.log_vkey IN (SELECT vkey FROM former_log)
+  OR NOT EXISTS (SELECT 1 FROM former_log WHERE vkey = OLD.log_vkey AND signed = OLD.signed AND checkpoint IS OLD.checkpoint))
+BEGIN SELECT RAISE(ABORT, 'only a key that has signed nothing takes over the fleet log'); END;
 CREATE TRIGGER fleet_delete BEFORE DELETE ON fleet
 BEGIN SELECT RAISE(ABORT, 'the fleet log is never deleted'); END;
+
+CREATE TRIGGER former_log_update BEFORE UPDATE ON former_log
+BEGIN SELECT RAISE(ABORT, 'a former key is never changed'); END;
+CREATE TRIGGER former_log_delete BEFORE DELETE ON former_log
+BEGIN SELECT RAISE(ABORT, 'a former key is never deleted'); END;
 
 CREATE TRIGGER fleet_subtree_update BEFORE UPDATE ON fleet_subtree
 BEGIN SELECT RAISE(ABORT, 'a subtree hash is never changed'); END;

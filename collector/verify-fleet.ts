@@ -5,6 +5,7 @@ import { leafHash } from '../tlog/hash.ts';
 import { Tree } from '../tlog/merkle.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
+import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { joinHashes } from './log.ts';
 import type { Store } from './store.ts';
 import type { PublicKeys } from './verify.ts';
@@ -18,11 +19,15 @@ export interface VerifiedFleet {
 }
 
 /**
- * Recomputes the fleet log from its leaves: their hashes, the tree and its stored subtree hashes, the newest checkpoint. Whether the
- * leaves are the admissions and receipts of the logs, `verifyLog` says.
+ * Recomputes the fleet log from its leaves: their hashes, the tree and its stored subtree hashes, the newest checkpoint of each of its
+ * keys. Whether the leaves are the admissions and receipts of the logs, `verifyLog` says.
  */
 export function verifyFleetLog(suite: Suite, store: Store, keys: PublicKeys, onFault: OnFault): VerifiedFleet {
   const row = store.fleet.row();
+  const signed = [
+    { ...row, key: keys.log },
+    ...store.fleet.former().map((former) => ({ ...former, key: parseVkey(suite, former.vkey, ED25519) })),
+  ];
   const tree = new Tree(suite);
   let leaves = 0;
   for (const { position, log, size, note, hash } of store.fleet.leaves()) {
@@ -39,15 +44,17 @@ export function verifyFleetLog(suite: Suite, store: Store, keys: PublicKeys, onF
       if (stored === undefined || !equal(stored, subtree))
         onFault(`subtree ${at} of level ${level}: expected the hash of its leaves`);
     });
-    if (tree.size === row.signed && row.checkpoint !== null) checkCheckpoint(row.checkpoint, tree);
+    for (const { signed: size, checkpoint, key } of signed)
+      if (tree.size === size && checkpoint !== null) checkCheckpoint(checkpoint, key);
   }
   if (tree.size !== row.size)
     onFault(`tree: expected ${row.size} ${plural(row.size, 'leaf', 'leaves')}, got ${tree.size}: the end is missing`);
   if (!equal(joinHashes(tree.peaks), row.peaks)) onFault('tree: expected the row to say where it stands, got another state');
   return { leaves, signed: row.signed };
 
-  function checkCheckpoint(note: Uint8Array, { size }: Tree): void {
-    const checkpoint = verifyFleetCheckpoint(suite, note, keys.log);
+  function checkCheckpoint(note: Uint8Array, key: NoteKey): void {
+    const { size } = tree;
+    const checkpoint = verifyFleetCheckpoint(suite, note, key);
     if (checkpoint.size !== size || !equal(checkpoint.root, tree.root()))
       onFault(`checkpoint: expected the root at ${size}, got another`);
   }

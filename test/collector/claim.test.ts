@@ -171,25 +171,47 @@ describe('a collector that is behind what it signed', () => {
     return { site, receipt };
   }
 
-  test('says so, signs no fleet checkpoint until the device has sent it again, and then does', () => {
+  test('says so, and takes again what the device sends: with new receipts, so its key never signs the fleet log again', () => {
     const { site, receipt } = behind();
     expect(site.hello(PUMP)).toMatchObject({ state: { size: 4 }, receipt: { size: 4 } });
     expect(site.checkpoint(PUMP, receipt)).toMatchObject({ answers: [], notices: [{ level: 'alarm', event: 'behind' }] });
     expect(site.parts.store.evidence.claims()).toMatchObject([{ size: 8, cosigned: 1 }]);
     expect(site.segment(PUMP, 2, 3).receipt).toMatchObject({ size: 5 });
-    expect(site.tick().fleetCheckpoint).toBeUndefined();
+    expect(site.tick()).toMatchObject({ notices: [{ level: 'alarm', event: 'behind' }], fleetCheckpoint: undefined });
     expect(site.segment(PUMP, 3, 4)).toMatchObject({ codes: [], receipt: { size: 8 } });
     expect(site.parts.store.evidence.claims()).toEqual([]);
-    expect(site.tick().fleetCheckpoint).toBeDefined();
+    expect(site.tick()).toMatchObject({ notices: [], fleetCheckpoint: undefined });
+    expect(site.another().tick().notices).toMatchObject([{ level: 'alarm', event: 'behind' }]);
   });
 
-  test('does not wait for a device that an operator retired', () => {
+  test.each([
+    ['in the seals it had', [2, 4]],
+    ['in other seals', [2, 3, 4]],
+  ])('shows by a receipt that comes after the entries were sent again: %s', (_, [first = 0, ...rest]) => {
+    const { site, receipt } = behind();
+    let from = first;
+    for (const to of rest) {
+      site.segment(PUMP, from, to, NOW + 60);
+      from = to;
+    }
+    expect(site.checkpoint(PUMP, receipt, NOW + 61)).toMatchObject({ codes: [], receipt: { size: 8 } });
+    expect(site.tick(NOW + 61)).toMatchObject({ notices: [{ level: 'alarm', event: 'behind' }], fleetCheckpoint: undefined });
+  });
+
+  test('is not one that is shown the receipt it gave, nor one that answered a hello later', () => {
+    const site = siteWith(2);
+    const answered = site.hello(PUMP, NOW + 90).answers.at(-1)?.bytes ?? new Uint8Array();
+    for (const note of [PUMP.receiptAt(4, NOW), answered])
+      expect(site.checkpoint(PUMP, note)).toMatchObject({ receipt: { size: 4 } });
+    expect(site.tick()).toMatchObject({ notices: [], fleetCheckpoint: expect.any(Uint8Array) as unknown });
+  });
+
+  test('stays one where an operator retires the log: what was signed over it stays signed', () => {
     const { site, receipt } = behind();
     site.segment(PUMP, 2, 3);
     site.checkpoint(PUMP, receipt);
-    expect(site.tick().fleetCheckpoint).toBeUndefined();
     retire(site.parts, PUMP.identity.name, 'its disk is gone too');
-    expect(site.tick().fleetCheckpoint).toBeDefined();
+    expect(site.tick().fleetCheckpoint).toBeUndefined();
   });
 
   test('signs no earlier time than it once did', () => {
@@ -219,7 +241,8 @@ describe('a collector that is behind what it signed', () => {
     site.checkpoint(COPY, lostReceipt(COPY, 8));
     expect(site.segment(PUMP, 2, 4).codes).toEqual(['fork']);
     expect(site.parts.store.evidence.forks()).toMatchObject([{ size: 8, note: lostReceipt(COPY, 8) }]);
-    expect(site.tick().fleetCheckpoint).toBeDefined();
+    expect(site.parts.store.evidence.claims()).toEqual([]);
+    expect(site.tick().fleetCheckpoint).toBeUndefined();
   });
 
   test('the fleet log of a checkpoint that was published goes on only if it is the same', () => {

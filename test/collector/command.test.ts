@@ -412,6 +412,40 @@ describe('what others check', () => {
   });
 });
 
+describe('fleet-log', () => {
+  test('says where it stands; set back to a backup it has stopped, and renew has a fresh key take over', async () => {
+    const machine = await filled();
+    expect(await machine.ok('fleet-log')).toMatch(/leaves {3}4, of them 4 under the newest checkpoint of this key\nit goes on$/m);
+    expect(await machine.run('fleet-log', 'renew')).toMatchObject({
+      code: EXIT.error,
+      err: expect.stringContaining('goes on') as string,
+    });
+    const store = join(machine.folder, 'store', 'collector.db');
+    const backup = readFileSync(store);
+    const press = buildLog({ seed: 3, device: 'press-2', epochs: [['a']] });
+    machine.service((collector) => {
+      collector.receive({ kind: 'enroll', device: 'press-2', bytes: press.enrolment }, nowSeconds());
+    });
+    await machine.ok('devices', 'approve', press.identity.name);
+    machine.service((collector) => collector.tick(nowSeconds()));
+    writeFileSync(store, backup);
+    machine.service((collector) => {
+      expect(collector.tick(nowSeconds()).notices).toMatchObject([{ level: 'alarm', event: 'behind' }]);
+    });
+    for (const command of ['fleet-log', 'evidence'])
+      expect(await machine.ok(command)).toContain('STOPPED  fleet log: a checkpoint of 5 leaves was published');
+    const [, line = ''] = (await machine.ok('fleet-log', 'renew')).split('\n');
+    expect(line).toMatch(/^log acme\.example\/log\+/);
+    expect(await machine.ok('fleet-log')).toContain('which signed 4, until');
+    machine.service((collector) => {
+      expect(collector.tick(nowSeconds()).fleetCheckpoint).toBeDefined();
+    });
+    expect(`log ${(JSON.parse(await machine.ok('--json', 'fleet-log')) as { vkey: string }).vkey}`).toBe(line);
+    expect(await machine.ok('evidence')).toContain('no forks');
+    await machine.ok('verify');
+  });
+});
+
 describe('config', () => {
   test('init writes what check takes; every setting is shown with its default', async () => {
     const machine = await initialised();

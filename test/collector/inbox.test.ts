@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Answer } from '../../collector/answer.ts';
 import type { Due } from '../../collector/collector.ts';
 import { approve } from '../../collector/enrol.ts';
+import { whyStopped } from '../../collector/fleet-standing.ts';
 import { Inbox, type InboxOptions } from '../../collector/inbox.ts';
 import { createLogger } from '../../program/logger.ts';
 import { openSocket } from '../../program/broker-socket.ts';
@@ -409,9 +410,11 @@ describe('the fleet checkpoint', () => {
     const site = siteOf(log());
     const { peer, running } = await meet(site);
     tell(peer, 'fleet/checkpoint', fleetCheckpoint(9), { retain: true });
-    const line = await running.said(
-      'a checkpoint of the fleet log was published that this store does not account for: none is signed until it does',
+    const why = await vi.waitFor(
+      () => whyStopped(site.parts) ?? Promise.reject(new Error('expected it to stop, it goes on')),
+      WAIT,
     );
+    const line = await running.said(why);
     expect(line).toMatchObject({ level: 'error', alarm: true });
     site.hello(log('valve-1', 2), NOW);
     expect(site.tick(NOW + 5).fleetCheckpoint).toBeUndefined();

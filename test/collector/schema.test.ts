@@ -15,11 +15,26 @@ function filled(): Site {
   site.parts.store.enrolments.insertToken({ key: new Uint8Array(32), device: null, count: 2, created: NOW });
   site.parts.store.enrolments.revokeToken(1, NOW);
   site.collector.tick(NOW);
+  site.parts.store.fleet.setLost(NOW, NOW);
+  site.sql("INSERT INTO former_log VALUES (0, 'former', 0, NULL, NULL, 1)");
   return site;
 }
 
 describe('the triggers let nothing change', () => {
-  const written = ['log', 'entry', 'payload', 'seal', 'salt', 'subtree', 'leaf', 'fleet', 'fleet_subtree', 'token', 'fork'];
+  const written = [
+    'log',
+    'entry',
+    'payload',
+    'seal',
+    'salt',
+    'subtree',
+    'leaf',
+    'fleet',
+    'former_log',
+    'fleet_subtree',
+    'token',
+    'fork',
+  ];
   test.each(written)('%s: no row is deleted', (table) => {
     expect(() => {
       filled().sql(`DELETE FROM ${table}`);
@@ -52,6 +67,10 @@ describe('the triggers let nothing change', () => {
     ['fleet', "fleet_vkey = 'x'"],
     ['fleet', "collector_vkey = 'x'"],
     ['fleet', "log_vkey = 'x'"],
+    ['fleet', "log_vkey = 'x', signed = 0, checkpoint = NULL"],
+    ['fleet', 'since = 1'],
+    ['fleet', 'lost = NULL'],
+    ['former_log', 'until = 2'],
     ['fleet', 'size = size - 1, signed = 0, checkpoint = NULL'],
     ['fleet', 'signed = signed - 1'],
     ['fleet', "checkpoint = X'00'"],
@@ -66,6 +85,20 @@ describe('the triggers let nothing change', () => {
     expect(() => {
       site.sql(`UPDATE ${table} SET ${change}`);
     }).toThrow(/never changed|only/);
+  });
+
+  test('a key that the fleet log had does not take over again', () => {
+    const site = filled();
+    const { fleet } = site.parts.store;
+    expect(() => {
+      site.parts.store.transaction(() => {
+        fleet.renew('former', NOW);
+      });
+    }).toThrow('only a key that has signed nothing takes over the fleet log');
+    site.parts.store.transaction(() => {
+      fleet.renew('fresh', NOW);
+    });
+    expect(fleet.row()).toMatchObject({ logVkey: 'fresh', since: NOW, signed: 0, checkpoint: null, lost: null });
   });
 
   test('leaves follow one another', () => {

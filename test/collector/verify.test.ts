@@ -95,6 +95,11 @@ describe('verify', () => {
     ['the size of the fleet log', 'UPDATE fleet SET size = size + 1', 'tree: expected'],
     ['its peaks', `UPDATE fleet SET peaks = ${OTHER}`, 'tree: expected the row'],
     ['its checkpoint', `UPDATE fleet SET signed = signed - 1`, 'checkpoint: expected the root'],
+    [
+      'the checkpoint of a key before',
+      'INSERT INTO former_log SELECT 0, log_vkey, signed - 1, checkpoint, NULL, 1 FROM fleet',
+      'checkpoint: expected the root',
+    ],
     ['the notes of a fork', 'UPDATE fork SET note = held_note', 'fork of'],
     [
       'a fork of one root',

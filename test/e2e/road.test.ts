@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import { seeded } from '../agent/seeded.ts';
 import { newAgent, type AgentProcess } from '../support/agent-process.ts';
@@ -12,6 +12,7 @@ import { programOf } from '../support/program.ts';
 // The shipped programs, each in its own process, and a broker: from a message that was acknowledged to a receipt, and to evidence.
 
 const TIMEOUT = 240_000;
+const WAIT = { timeout: 60_000, interval: 100 };
 /** Small seals, and little patience, so that much happens in a short time. */
 const HASTY = { 'seal.interval_s': '1', 'seal.max_entries': '16', 'uplink.stall_s': '2' };
 
@@ -257,8 +258,14 @@ test('a collector that is set back to an old backup is sent again what it lacks'
   cpSync(backup, collector.data, { recursive: true });
   await start();
   await agent.hears('the collector lost data, sending it again');
-  await collector.hears('data was lost, and no checkpoint of the fleet log is signed');
+  await collector.hears('data was lost, unless the device sends it again');
+  await collector.hears('its key signs no checkpoint any more');
   await collector.holds(agent);
+  collector.verify(agent);
+  await collector.stop();
+  collector.run('fleet-log', 'renew');
+  await start();
+  await vi.waitFor(() => expect(collector.read(({ fleet }) => fleet.row().signed)).toBeGreaterThan(0), WAIT);
   collector.verify(agent);
   expect(payloads(collector)).toHaveLength(100);
 });
