@@ -1,11 +1,11 @@
 import { signAdmission } from '../tlog/admission.ts';
 import { equal } from '../tlog/bytes.ts';
-import { formatStatement, parseEnrolment, verifyEnrolment, type Enrolment } from '../tlog/enrolment.ts';
+import { formatStatement, parseEnrolment, verifyEnrolment, verifyPrevious, type Enrolment } from '../tlog/enrolment.ts';
 import { TlogError } from '../tlog/error.ts';
 import { leafHash } from '../tlog/hash.ts';
-import { parseNote } from '../tlog/note.ts';
+import { formatNote, parseNote } from '../tlog/note.ts';
 import { logId, parseOrigin } from '../tlog/origin.ts';
-import { formatVkey } from '../tlog/vkey.ts';
+import { ED25519, formatVkey, parseVkey } from '../tlog/vkey.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import type { Notice, Received } from './answer.ts';
 import { emptyState } from './log.ts';
@@ -28,7 +28,7 @@ const MAX_AHEAD_SECONDS = 60;
  * any other waits for an operator. All that is answered is committed. Throws the code for which an enrolment is refused.
  *
  * Each answer is a second later than the one before, and anybody on the way can repeat a hello: so that nobody drives a log's time into
- * the future, one whose time is far ahead of the clock is answered {@link Later}, with `pace: 'slow'`.
+ * the future, one whose time is far ahead of the clock is answered {@link Later}, with `pace: 'slow'`, whether it is admitted or waits.
  */
 export function enrol(
   parts: Parts,
@@ -54,12 +54,29 @@ export function enrol(
       `enrolment: expected no signature by ${keys.fleet.name} on a log that it did not admit, got one`,
     );
   }
-  const isRefused = typeof store.enrolments.waitingOf(name)?.refused === 'string';
+  const kept = keptNote(parts, note);
+  const waiting = store.enrolments.waitingOf(name);
+  const isRefused = typeof waiting?.refused === 'string';
   const token = isRefused ? undefined : findToken(parts, enrolment, device);
-  if (token !== undefined && admit(parts, note, nowSeconds, () => store.enrolments.consumeToken(token.number))) {
+  if (token !== undefined && admit(parts, kept, nowSeconds, () => store.enrolments.consumeToken(token.number))) {
     return { answers: greet(parts, name, nowSeconds), notices: [admitted(device, name, `token ${token.number}`)] };
   }
-  return wait(parts, enrolment, note, nowSeconds);
+  if (pace === 'quick' && waiting !== undefined && waiting.time > nowSeconds + MAX_AHEAD_SECONDS) return { later: name };
+  return wait(parts, enrolment, kept, nowSeconds);
+}
+
+/**
+ * What is kept of an enrolment, and admitted. No other signature covers the line of the previous identity key, so whoever carries the
+ * note can put one there or change it: it must verify where that key is held, and is left out where it is not. Throws `signature`.
+ */
+function keptNote({ suite, store }: Parts, note: Uint8Array): Uint8Array {
+  const { text, signatures } = parseNote(note);
+  const [own, previous] = signatures;
+  if (own === undefined || previous === undefined) return note;
+  const log = store.logs.byOrigin(previous.name);
+  if (log === undefined) return formatNote(text, [own.line]);
+  verifyPrevious(suite, note, parseVkey(suite, log.vkey, ED25519));
+  return note;
 }
 
 /**

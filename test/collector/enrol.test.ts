@@ -5,7 +5,8 @@ import { createToken, type TokenFor } from '../../collector/token.ts';
 import { native } from '../../program/native.ts';
 import { signAdmission } from '../../tlog/admission.ts';
 import { signEnrolment } from '../../tlog/enrolment.ts';
-import { fleetSigner, pump, seed, valve } from '../support/fleet.ts';
+import { addSignature, formatNote, formatSignature, parseNote } from '../../tlog/note.ts';
+import { fleetSigner, noteKey, pump, seed, valve } from '../support/fleet.ts';
 import { buildLog, random, type BuiltLog } from '../support/log.ts';
 import { newSite, NOW, siteOf, type Site } from './site.ts';
 
@@ -193,6 +194,52 @@ describe('generations', () => {
       { origin: PUMP.identity.name, previous: null },
       { origin: NEXT.identity.name, previous: PUMP.identity.name, standing: 'waiting' },
     ]);
+  });
+
+  /** A line that claims to be by the previous identity key. */
+  function forgedLine(n: number): string {
+    return formatSignature(noteKey(PUMP.identity), new Uint8Array(64).fill(n));
+  }
+  /** As NEXT, but the previous identity key did not sign it. */
+  const ALONE = formatNote(parseNote(NEXT.enrolment).text, [parseNote(NEXT.enrolment).signatures[0]?.line ?? '']);
+  const FORGED = addSignature(ALONE, forgedLine(1));
+
+  test('a line of a previous identity key that is held must verify', () => {
+    const site = siteOf(PUMP);
+    expect(site.send('enroll', 'pump-7', FORGED)).toMatchObject({ codes: ['signature'], answers: [] });
+    expect(site.parts.store.enrolments.waiting()).toEqual([]);
+    expect(site.hello(NEXT).state?.standing).toBe('waiting');
+    approve(site.parts, NEXT.identity.name, NOW);
+    expect(site.row(NEXT).admission).toEqual(signAdmission(native, NEXT.enrolment, fleetSigner));
+  });
+
+  test.each([
+    ['by a token', (site: Site) => void makeToken(site, { count: 1 })],
+    ['by an operator', () => undefined],
+  ])('one of a key that is not held is in no admission, whoever put it there: %s', (how, prepare) => {
+    const site = newSite();
+    prepare(site);
+    const joining = buildLog({ seed: 2, epochs: [['d']], previous: PUMP, token: TOKEN });
+    const [own] = parseNote(joining.enrolment).signatures;
+    const alone = formatNote(parseNote(joining.enrolment).text, [own?.line ?? '']);
+    site.send('enroll', 'pump-7', addSignature(alone, forgedLine(1)));
+    if (how === 'by an operator') approve(site.parts, NEXT.identity.name, NOW);
+    expect(site.row(joining).admission).toEqual(signAdmission(native, alone, fleetSigner));
+    expect(site.hello(joining, NOW + 5)).toMatchObject({ codes: [], state: { standing: 'admitted' } });
+  });
+
+  test('nobody drives the time of one that waits ahead by what he puts there', () => {
+    for (const [site, notes] of [
+      [newSite(), [FORGED, addSignature(ALONE, forgedLine(2))]],
+      [siteOf(PUMP), [NEXT.enrolment, ALONE]],
+    ] as const) {
+      for (let i = 0; i < 500; i++)
+        site.collector.receive({ kind: 'enroll', device: 'pump-7', bytes: notes[i % 2] ?? ALONE }, NOW);
+      const [row] = site.parts.store.enrolments.waiting();
+      expect((row?.time ?? 0) - NOW).toBeLessThanOrEqual(61);
+      // It is still answered, once a second.
+      expect(site.tick(NOW + 1)).toMatchObject(row?.time === NOW ? { answers: [] } : { state: { standing: 'waiting' } });
+    }
   });
 
   test('a log that a newer one has replaced still takes segments that verify', () => {
