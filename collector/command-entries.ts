@@ -84,7 +84,7 @@ function readRanges(
       positions.set(row.number, start);
       return { row, from: start, to: row.size };
     });
-  return { ranges, mark: watermark(logs, heartbeatSeconds, nowSeconds()) };
+  return { ranges, mark: watermark(logs, store.fleet.newestTimes(), heartbeatSeconds, nowSeconds()) };
 }
 
 function filterOf({ topic, source }: Options): (header: Header) => boolean {

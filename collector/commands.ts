@@ -109,7 +109,7 @@ export function collectorProgram(context: Context): Command {
     .option('--source <name>', 'that this source heard; $agent: events of the agents')
     .option('--from <time>', 'from this merged time on (RFC 3339)')
     .option('--to <time>', 'before this merged time')
-    .option('--settled', 'only those that no earlier one can precede any more')
+    .option('--settled', 'only those that no earlier one can precede any more, but from silent or newly admitted devices')
     .option('--follow', 'wait for more')
     .action(withContext(entries));
   program.command('evidence').description('forks, and what was refused').action(withContext(evidence));

@@ -80,6 +80,12 @@ export class FleetTable {
       LeafRow | undefined;
   }
 
+  /** The time of the newest leaf of each log, by its number: of the receipt for what it brought last. */
+  newestTimes(): Map<number, number> {
+    const sql = 'SELECT number, (SELECT time FROM leaf WHERE log = number ORDER BY size DESC LIMIT 1) FROM log';
+    return new Map(this.#sql(sql).raw().all() as [number, number][]);
+  }
+
   /** All receipts of a log, by rising size. */
   *receipts(log: number): Generator<LeafRow> {
     for (let row = this.receiptCovering(log, 1); row !== undefined; row = this.receiptCovering(log, row.size + 1)) yield row;

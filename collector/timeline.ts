@@ -3,21 +3,34 @@ import type { LogTable } from './log-table.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import { firstThat } from './search.ts';
 
-/** A device that was not heard for so many of its heartbeats is silent. */
+/** A device that brought nothing for so many of its heartbeats is silent. */
 const SILENT_HEARTBEATS = 3;
 
 /** How far the merged order is settled. */
 export interface Watermark {
-  /** No entry with an earlier merged time (microseconds since 1970) can come any more, but from silent devices; Infinity if all are. */
+  /**
+   * No entry with an earlier merged time (microseconds since 1970) can come any more, but from silent devices and from logs of which
+   * nothing is held yet; Infinity if there are no others.
+   */
   readonly time: number;
-  /** The newest logs of devices that were not heard for three heartbeats: they are left out. */
+  /** The newest logs of devices that brought nothing for three heartbeats: they are left out. */
   readonly silent: readonly LogRow[];
 }
 
-/** The minimum over the admitted logs that were heard: merged times rise within a log, so what a log will bring is not before its last. */
-export function watermark(logs: readonly LogRow[], heartbeatSeconds: number, nowSeconds: number): Watermark {
-  const admitted = logs.filter(({ standing }) => standing === 'admitted');
-  const isHeard = ({ time }: LogRow): boolean => nowSeconds - time <= SILENT_HEARTBEATS * heartbeatSeconds;
+/**
+ * The minimum over the admitted logs that brought something lately: merged times rise within a log, so what a log will bring is not before
+ * its last. `broughtAt`: when each did, in seconds since 1970, by its number. A hello brings nothing: who only says hello is silent. So is
+ * who was heard when the clock was far ahead: nobody knows when that was.
+ */
+export function watermark(
+  logs: readonly LogRow[],
+  broughtAt: ReadonlyMap<number, number>,
+  heartbeatSeconds: number,
+  nowSeconds: number,
+): Watermark {
+  const admitted = logs.filter(({ standing, size }) => standing === 'admitted' && size > 0);
+  const isHeard = ({ number }: LogRow): boolean =>
+    Math.abs(nowSeconds - (broughtAt.get(number) ?? -Infinity)) <= SILENT_HEARTBEATS * heartbeatSeconds;
   const newest = new Map(admitted.map((row) => [row.device, row]));
   return {
     time: Math.min(...admitted.filter(isHeard).map(({ mergedTime }) => mergedTime)),

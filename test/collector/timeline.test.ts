@@ -4,7 +4,7 @@ import { timeline, watermark } from '../../collector/timeline.ts';
 import { mergedTime } from '../../tlog/merged-time.ts';
 import { parseOrigin } from '../../tlog/origin.ts';
 import { buildLog, random, START_SECONDS, type BuiltLog, type Message } from '../support/log.ts';
-import { siteOf, type Site } from './site.ts';
+import { admitLog, siteOf, type Site } from './site.ts';
 
 const SECOND = 1_000_000;
 const START = START_SECONDS * SECOND;
@@ -122,22 +122,66 @@ describe('the merged order', () => {
 describe('the watermark', () => {
   const NOW = 1_000_000;
   const HEARTBEAT = 900;
-  function row(number: number, device: string, heard: number, merged: number, standing: LogRow['standing'] = 'admitted'): LogRow {
-    return { number, device, time: NOW - heard, mergedTime: merged, standing } as LogRow;
+  /** Of a log that brought something so many seconds ago; its newest answer is of now, as after a hello. */
+  interface Row extends LogRow {
+    readonly broughtAt: number;
+  }
+  function row(number: number, device: string, ago: number, merged: number, change: Partial<LogRow> = {}): Row {
+    return {
+      number,
+      device,
+      size: 1,
+      time: NOW,
+      mergedTime: merged,
+      standing: 'admitted',
+      ...change,
+      broughtAt: NOW - ago,
+    } as Row;
   }
 
-  test.each<[string, LogRow[], number, string[]]>([
+  test.each<[string, Row[], number, string[]]>([
     ['the minimum over those that were heard', [row(0, 'a', 0, 50), row(1, 'b', 2700, 30)], 30, []],
     ['not heard for more than three heartbeats: left out and named', [row(0, 'a', 0, 50), row(1, 'b', 2701, 30)], 50, ['b']],
-    ['nothing was sent yet: nothing is settled', [row(0, 'a', 0, 50), row(1, 'b', 5, 0)], 0, []],
+    ['nothing is held of it yet: left out', [row(0, 'a', 0, 50), row(1, 'b', 5, 0, { size: 0 })], 50, []],
+    ['a clock that was far ahead when it was heard', [row(0, 'a', 0, 50), row(1, 'b', -31_536_000, 30)], 50, ['b']],
+    ['one that is a little ahead', [row(0, 'a', 0, 50), row(1, 'b', -60, 30)], 30, []],
     ['all are silent: all that is here is settled', [row(0, 'a', 9999, 50)], Infinity, ['a']],
-    ['retired ones do not count', [row(0, 'a', 0, 50), row(1, 'b', 0, 30, 'retired')], 50, []],
+    ['retired ones do not count', [row(0, 'a', 0, 50), row(1, 'b', 0, 30, { standing: 'retired' })], 50, []],
     ['an older generation that is still heard counts', [row(0, 'a', 10, 20), row(1, 'a', 0, 50)], 20, []],
     ['one that is not is replaced, and not silent', [row(0, 'a', 9999, 20), row(1, 'a', 0, 50)], 50, []],
     ['no devices', [], Infinity, []],
   ])('%s', (_, rows, time, silent) => {
-    const found = watermark(rows, HEARTBEAT, NOW);
+    const found = watermark(rows, new Map(rows.map(({ number, broughtAt }) => [number, broughtAt])), HEARTBEAT, NOW);
     expect([found.time, found.silent.map(({ device }) => device)]).toEqual([time, silent]);
+  });
+
+  function markOf({ parts: { store } }: Site, now: number): ReturnType<typeof watermark> {
+    return watermark(store.logs.all(), store.fleet.newestTimes(), HEARTBEAT, now);
+  }
+
+  test('does not wait for a device that only says hello', () => {
+    const logs = [logAt(31, 'a', [[1], [2]]), logAt(32, 'b', [[1], [2]])] as const;
+    const [a, b] = logs;
+    const site = siteOf(a, b);
+    for (const log of logs) site.segment(log, 0, 1, START_SECONDS + 10);
+    const later = START_SECONDS + 86_400;
+    site.hello(b, later);
+    site.segment(a, 1, 2, later);
+    const { time, silent } = markOf(site, later);
+    expect([time, silent.map(({ device }) => device)]).toEqual([START + 2 * SECOND, ['b']]);
+    // It is waited for again once it brings something.
+    site.segment(b, 1, 2, later + 1);
+    expect(markOf(site, later + 1).silent).toEqual([]);
+  });
+
+  test('does not go back because a log is admitted', () => {
+    const [a, b] = [logAt(33, 'a', [[1]]), logAt(34, 'b', [[1]])];
+    const site = siteOf(a);
+    site.segment(a, 0, 1, START_SECONDS + 10);
+    const before = markOf(site, START_SECONDS + 11);
+    admitLog(site, b);
+    site.hello(b, START_SECONDS + 12);
+    expect(markOf(site, START_SECONDS + 12)).toEqual(before);
   });
 
   test('nothing that comes later has an earlier merged time', () => {
@@ -146,7 +190,7 @@ describe('the watermark', () => {
     const settled: string[] = [];
     for (const k of [0, 1, 2]) {
       site.segment(log, k, k + 1, START_SECONDS + 10 + k);
-      const { time } = watermark(site.parts.store.logs.all(), HEARTBEAT, START_SECONDS + 20);
+      const { time } = markOf(site, START_SECONDS + 20);
       const now = places(site, time);
       expect(now.slice(0, settled.length)).toEqual(settled);
       settled.splice(0, settled.length, ...now);
