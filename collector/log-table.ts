@@ -17,7 +17,7 @@ const ENTRY_COLUMNS = 5;
 const PAYLOAD_COLUMNS = 2;
 const INSERT_ENTRIES = insertOf('entry', ENTRY_COLUMNS, ROWS_A_STATEMENT);
 const INSERT_PAYLOADS = insertOf('payload', PAYLOAD_COLUMNS, ROWS_A_STATEMENT);
-/** Rows that a reader takes at once, of each log that it merges. */
+/** Rows that a reader of one log takes at once. */
 const ROWS_A_READ = 128;
 const HASH_BYTES = 32;
 const NO_SALT = new Uint8Array(16);
@@ -149,25 +149,26 @@ export class LogTable {
   }
 
   entry(log: number, index: number): EntryRow | undefined {
-    return this.#entries(log, index, index + 1)[0];
+    return this.#entries(log, index, index + 1, 1)[0];
   }
 
-  /** Those of entries `[from, to)` that are there, ascending, a few at a time. A `to` that no log can have costs nothing. */
-  *entries(log: number, from: number, to: number): Generator<EntryRow> {
+  /** Those of entries `[from, to)` that are there, ascending, at most `atOnce` at a time. A `to` that no log can have costs nothing. */
+  *entries(log: number, from: number, to: number, atOnce = ROWS_A_READ): Generator<EntryRow> {
     const end = Math.min(to, LOG_STRIDE);
+    const limit = Math.max(1, Math.min(ROWS_A_READ, Math.floor(atOnce)));
     for (let at = from; at < end;) {
-      const rows = this.#entries(log, at, end);
+      const rows = this.#entries(log, at, end, limit);
       yield* rows;
-      if (rows.length < ROWS_A_READ) return;
+      if (rows.length < limit) return;
       at = (rows.at(-1)?.index ?? at) + 1;
     }
   }
 
-  /** The first of them. */
-  #entries(log: number, from: number, to: number): EntryRow[] {
+  /** The first `limit` of them. */
+  #entries(log: number, from: number, to: number, limit: number): EntryRow[] {
     const base = log * LOG_STRIDE;
-    const rows = this.#sql(`${ENTRY} WHERE entry.id >= ? AND entry.id < ? ORDER BY entry.id LIMIT ${ROWS_A_READ}`).raw();
-    return (rows.all(base + from, base + to) as RawEntry[]).map(([id, mergedTime, stem, payloadHash, leaf, payload]) => {
+    const rows = this.#sql(`${ENTRY} WHERE entry.id >= ? AND entry.id < ? ORDER BY entry.id LIMIT ?`).raw();
+    return (rows.all(base + from, base + to, limit) as RawEntry[]).map(([id, mergedTime, stem, payloadHash, leaf, payload]) => {
       return { index: id - base, mergedTime, stem, payloadHash, leaf, payload };
     });
   }

@@ -6,6 +6,9 @@ import { firstThat } from './search.ts';
 /** A device that brought nothing for so many of its heartbeats is silent. */
 const SILENT_HEARTBEATS = 3;
 
+/** Rows that are held at once, of all logs that are merged: each may have a payload of 64 KiB. */
+const ROWS_AT_ONCE = 4096;
+
 /** How far the merged order is settled. */
 export interface Watermark {
   /**
@@ -71,8 +74,9 @@ export function* timeline(logs: LogTable, ranges: readonly Range[], before: numb
       lane,
     );
   };
-  for (const { row, from, to } of ranges) {
-    const rest = logs.entries(row.number, from, to);
+  const open = ranges.filter(({ from, to }) => from < to);
+  for (const { row, from, to } of open) {
+    const rest = logs.entries(row.number, from, to, ROWS_AT_ONCE / open.length);
     const first = rest.next();
     if (first.done !== true) put({ row, generation: parseOrigin(row.origin).generation, rest, next: first.value });
   }

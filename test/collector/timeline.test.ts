@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { LogRow } from '../../collector/row.ts';
 import { timeline, watermark } from '../../collector/timeline.ts';
 import { mergedTime } from '../../tlog/merged-time.ts';
@@ -117,6 +117,26 @@ describe('the merged order', () => {
       expect(places(site, before, from)).toEqual(expected.filter((place) => timeOf(place) >= from && timeOf(place) < before));
     }
   });
+});
+
+test('the rows at hand do not grow with the fleet: of many logs fewer of each are read at once', () => {
+  const site = siteOf(logAt(40, 'a', [[1, 2, 3], [4]]));
+  site.segment(logAt(40, 'a', [[1, 2, 3], [4]]), 0, 2, START_SECONDS + 10);
+  const { logs } = site.parts.store;
+  const [row] = logs.all();
+  if (row === undefined) throw new RangeError('expected a log, got none');
+  const entries = vi.spyOn(logs, 'entries');
+  for (const [others, each] of [
+    [0, 4096],
+    [999, 4.096],
+    [8191, 0.5],
+  ] as const) {
+    const ranges = [row, ...Array<LogRow>(others).fill({ ...row, number: 7000 })].map((one) => ({ row: one, from: 0, to: 4 }));
+    const empty = Array.from({ length: 100 }, () => ({ row, from: 4, to: 4 }));
+    expect([...timeline(logs, [...ranges, ...empty], Infinity)].map(({ index }) => index)).toEqual([0, 1, 2, 3]);
+    expect(entries).toHaveBeenLastCalledWith(others === 0 ? 0 : 7000, 0, 4, each);
+    entries.mockClear();
+  }
 });
 
 describe('the watermark', () => {
