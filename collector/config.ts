@@ -40,7 +40,11 @@ const SETTINGS = v.strictObject({
     ),
   }),
   limits: v.strictObject({
-    waiting: setting(integer(1, 100_000), 1000, 'Devices that may wait to be approved …'),
+    waiting: setting(
+      integer(1, 100_000),
+      1000,
+      'Devices that may wait to be approved (one not heard for a day gives up its place to another) …',
+    ),
     waiting_of_device: setting(integer(1, 1000), 8, '… and logs of one device among them.'),
     early_segments: setting(
       integer(0, 64),

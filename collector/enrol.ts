@@ -23,6 +23,9 @@ export interface Later {
 /** How far the time of a log's newest answer may be ahead of the clock before hellos are answered one a second. */
 const MAX_AHEAD_SECONDS = 60;
 
+/** Who waits says hello at each connection, and again every `uplink.stall_s` of the agent. */
+const UNHEARD_SECONDS = 86_400;
+
 /**
  * A hello: FORMAT.md §9 and §11. A log that is admitted is greeted; one with the join line of a token that is good for it is admitted;
  * any other waits for an operator. All that is answered is committed. Throws the code for which an enrolment is refused.
@@ -114,12 +117,12 @@ function admit(parts: Parts, note: Uint8Array, nowSeconds: number, consume: () =
 }
 
 function wait(parts: Parts, enrolment: Enrolment, note: Uint8Array, nowSeconds: number): Received {
-  const { store, limits } = parts;
+  const { store } = parts;
   const origin = enrolment.identity.name;
   const { device } = parseOrigin(origin);
   const { row, isNew } = store.transaction(() => {
     const before = store.enrolments.waitingOf(origin);
-    if (before === undefined) checkRoom(store.enrolments.countWaiting(device), limits);
+    if (before === undefined) makeRoom(parts, device, nowSeconds);
     else checkSame(parts, enrolment, before.note);
     // Anybody can say it again, as often as he likes: that is no reason to write.
     if (before !== undefined && before.time >= nowSeconds && equal(before.note, note)) return { row: before, isNew: false };
@@ -177,8 +180,12 @@ function checkSame({ suite }: Parts, enrolment: Enrolment, note: Uint8Array): vo
   );
 }
 
-function checkRoom(waiting: { all: number; device: number }, limits: Parts['limits']): void {
-  if (waiting.all < limits.waiting && waiting.device < limits.waitingOfDevice) return;
+/** Who was not heard for long gives up its place, so that no number of notes by who does not come again closes enrolment for good. */
+function makeRoom({ store: { enrolments }, limits }: Parts, device: string, nowSeconds: number): void {
+  const waiting = enrolments.countWaiting(device);
+  const [isFull, isFullOfDevice] = [waiting.all >= limits.waiting, waiting.device >= limits.waitingOfDevice];
+  if (!isFull && !isFullOfDevice) return;
+  if (enrolments.deleteUnheard(nowSeconds - UNHEARD_SECONDS, isFullOfDevice ? device : undefined)) return;
   throw new TlogError(
     'limit',
     `enrolments: expected at most ${limits.waiting} that wait, ${limits.waitingOfDevice} of a device, got one more`,

@@ -41,6 +41,13 @@ export class EnrolmentTable {
     this.#sql('DELETE FROM waiting WHERE origin = ?').run(origin);
   }
 
+  /** The one that was not heard for longest, if that is since before `time`, of this device or of any; false where there is none. */
+  deleteUnheard(time: number, device: string | undefined): boolean {
+    const sql = `DELETE FROM waiting WHERE origin = (SELECT origin FROM waiting
+      WHERE refused IS NULL AND time < ? AND device = coalesce(?, device) ORDER BY time LIMIT 1)`;
+    return this.#sql(sql).run(time, device ?? null).changes === 1;
+  }
+
   tokens(): TokenRow[] {
     return this.#sql(`${TOKEN} ORDER BY number`).all() as TokenRow[];
   }

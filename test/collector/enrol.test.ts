@@ -77,6 +77,46 @@ describe('without a token', () => {
   });
 });
 
+describe('where as many wait as may', () => {
+  const DAY = 86_400;
+  function full(): Site {
+    const site = newSite();
+    for (let n = 0; n < 3; n++) site.hello(newLog(n), NOW + n);
+    for (let n = 3; n < 6; n++) site.hello(newLog(n, undefined, `d-${n}`), NOW + n);
+    return site;
+  }
+  function waiting(site: Site): string[] {
+    return site.parts.store.enrolments.waiting().map(({ origin }) => origin);
+  }
+
+  test.each([
+    ['the one that was not heard for longest', 'd-7', 0],
+    ['of a device with its share, of that device', 'pump-7', 0],
+  ])('one that was not heard for a day gives up its place: %s', (_, device, gone) => {
+    const site = full();
+    expect(site.hello(newLog(7, undefined, device), NOW + DAY)).toMatchObject({ codes: ['limit'] });
+    expect(site.hello(newLog(7, undefined, device), NOW + DAY + 1).state?.standing).toBe('waiting');
+    expect(waiting(site)).not.toContain(newLog(gone).identity.name);
+    expect(waiting(site)).toHaveLength(6);
+  });
+
+  test('not one that was heard since, nor one of another device where the share of one is full', () => {
+    const site = full();
+    for (let n = 0; n < 3; n++) site.hello(newLog(n), NOW + DAY);
+    expect(site.hello(newLog(7), NOW + 2 * DAY)).toMatchObject({ codes: ['limit'] });
+    expect(site.hello(newLog(8, undefined, 'd-8'), NOW + 2 * DAY).state?.standing).toBe('waiting');
+    expect(waiting(site)).not.toContain(newLog(3, undefined, 'd-3').identity.name);
+  });
+
+  test('what an operator refused stays refused', () => {
+    const site = full();
+    retire(site.parts, newLog(0).identity.name, 'stolen');
+    site.hello(newLog(7, undefined, 'd-7'), NOW + 5);
+    site.hello(newLog(8, undefined, 'd-8'), NOW + 2 * DAY);
+    expect(site.hello(newLog(0), NOW + 2 * DAY).state).toMatchObject({ standing: 'retired', reason: 'stolen' });
+  });
+});
+
 describe('with a token', () => {
   test.each<[string, TokenFor]>([
     ['of this device', { device: 'pump-7' }],
