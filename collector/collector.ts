@@ -203,10 +203,8 @@ export class Collector {
     const signed = verifySigned(this.#parts, log, bytes); // Step 3
     const meaning = takeSigned(this.#parts, log, signed, nowSeconds);
     if (meaning === 'fork') {
-      throw new TlogError(
-        'fork',
-        `checkpoint: expected the root held at ${signed.size}, got another that the identity key signed too`,
-      );
+      const text = `checkpoint: expected the root held at ${signed.size}, got another that the identity key signed too`;
+      throw new TlogError('fork', text);
     }
     if (meaning === 'behind') {
       const text = `${origin}: a receipt of ours covers ${signed.size} ${plural(signed.size, 'entry', 'entries')}, ${log.size} ${plural(log.size, 'is', 'are')} held: data was lost, unless the device sends it again`;
@@ -218,14 +216,11 @@ export class Collector {
   /** Takes segments that waited for what the log has now; the log as it is after them. */
   #takeEarly(log: LogRow, nowSeconds: number, course: Course): LogRow {
     let row = log;
-    for (
-      let bytes = this.#early.take(row.number, row.size);
-      bytes !== undefined;
-      bytes = this.#early.take(row.number, row.size)
-    ) {
+    for (;;) {
+      const bytes = this.#early.take(row.number, row.size);
+      if (bytes === undefined) return row;
       row = this.#take({ kind: 'segment', device: row.device, bytes }, nowSeconds, course) ?? row;
     }
-    return row;
   }
 
   #tellStop(): Notice[] {
