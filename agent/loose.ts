@@ -1,3 +1,4 @@
+import { plural } from '../program/plural.ts';
 import { encode, Reader } from '../tlog/cbor.ts';
 import { encodeStem, readHeader, type Attribute } from '../tlog/entry.ts';
 import { addAttributes } from '../tlog/message.ts';
@@ -76,5 +77,5 @@ export function describeGaps({ entries }: Remains, from: number, end: number): s
     pass(number);
   }
   pass(end);
-  return count === 0 ? [] : [`${count} of the others ${count === 1 ? 'is' : 'are'} found nowhere (${ranges.join(', ')})`];
+  return count === 0 ? [] : [`${count} of the others ${plural(count, 'is', 'are')} found nowhere (${ranges.join(', ')})`];
 }
