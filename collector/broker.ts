@@ -185,7 +185,8 @@ export class Broker {
     const expected = this.#options.passwordOf(username);
     const traits = [`network ${this.#networks.get(client) ?? ''}`, `device ${username}`];
     if (expected === undefined || !(await this.#check.verify(password, expected, traits))) return false;
-    if (client.closed || !this.#devices.add(username, client.conn, expected)) return false;
+    if (client.closed) return false;
+    this.#devices.add(username, client.conn, expected);
     this.#principals.set(client, who);
     return true;
   }

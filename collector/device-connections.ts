@@ -9,16 +9,18 @@ const MAX_OF_DEVICE = 4;
 export class DeviceConnections {
   readonly #of = new Map<string, Map<Duplex, PasswordHash>>();
 
-  /** False where the device has as many as it may. */
-  add(device: string, connection: Duplex, hash: PasswordHash): boolean {
+  /** Where there are too many the oldest ends: of a connection that was lost without a word nobody has heard yet that it is. */
+  add(device: string, connection: Duplex, hash: PasswordHash): void {
     const own = this.#of.get(device) ?? new Map<Duplex, PasswordHash>();
-    if (own.size >= MAX_OF_DEVICE) return false;
     this.#of.set(device, own.set(connection, hash));
     connection.once('close', () => {
       own.delete(connection);
       if (own.size === 0 && this.#of.get(device) === own) this.#of.delete(device);
     });
-    return true;
+    const [oldest] = own.keys();
+    if (oldest === undefined || own.size <= MAX_OF_DEVICE) return;
+    own.delete(oldest);
+    oldest.destroy(new Error(`${device} has more than ${MAX_OF_DEVICE} connections`));
   }
 
   /** Ends those that came with a password that was taken away or replaced since. */

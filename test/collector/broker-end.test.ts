@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import type { MqttClient } from 'mqtt';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { hashPassword } from '../../collector/password.ts';
 import { field, packet, u16 } from '../support/mqtt-wire.ts';
-import { closed, dial, hello, startSite } from './broker-site.ts';
+import { closed, dial, heardOf, hello, startSite, WAIT } from './broker-site.ts';
 
 // Connections that the broker ends by itself.
 
@@ -82,4 +83,20 @@ describe('of a device whose password', () => {
     expect(passwordOf).toHaveBeenCalled();
     await pump.publishAsync('tallystick/v1/pump-7/status', 'still here', { qos: 1 });
   });
+});
+
+test('of a device that comes again and again: the oldest, as nobody knows yet which were lost', async () => {
+  const site = await startSite();
+  const clients: MqttClient[] = [];
+  const ended: number[] = [];
+  for (let i = 0; i < 7; i++) {
+    const client = await site.connect({ clientId: `pump ${i}` });
+    client.once('close', () => ended.push(i));
+    clients.push(client);
+    await expect.poll(() => ended, WAIT).toEqual([0, 1, 2].slice(0, Math.max(0, i - 3)));
+  }
+  for (const [i, client] of clients.slice(3).entries()) {
+    await client.publishAsync('tallystick/v1/pump-7/status', `of ${i}`, { qos: 1 });
+    await heardOf(site, `of ${i}`);
+  }
 });
