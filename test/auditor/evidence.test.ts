@@ -426,6 +426,18 @@ test('a previous identity key signs in addition, and is checked where the trust 
   expect(text).toContain(`PASS  previous identity key  ${previous.identity.name} signed`);
 });
 
+test('a line that only has the name of a previous identity key says nothing against the log, whoever put it there', () => {
+  const previous = buildLog({ seed: 5, epochs: [['a']] });
+  const next = buildLog({ seed: 6, epochs: [['b']] });
+  const line = formatSignature(previous.identityKey, new Uint8Array(64));
+  const admission = encodeUtf8(decodeUtf8(next.admission).replace(/(?<=\n\n.*\n)/, `${line}\n`));
+  const { verdict, text } = checkFiles([formatEvidence({ ...next.evidence(0), admission })], {
+    trust: `${TRUST}\ndevice ${formatVkey(previous.identityKey)}`,
+  });
+  expect(text).toContain(`SKIP  previous identity key  the line named ${previous.identity.name} is not by its key`);
+  expect(verdict).toBe('intact');
+});
+
 function swapLine(note: Uint8Array, name: string, by: typeof valve): Uint8Array {
   const text = decodeUtf8(note);
   const [body = ''] = text.split('\n\n');
