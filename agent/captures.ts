@@ -7,6 +7,7 @@ import { MqttCapture } from './capture-mqtt.ts';
 import type { Clock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { readCredentials } from '../program/credentials.ts';
+import { QuietLog } from '../program/quiet-log.ts';
 import { Group } from './group.ts';
 import type { Pulse } from './live.ts';
 import type { Appended, Message } from './log.ts';
@@ -60,6 +61,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
   }
   if (mqtt.url !== '') {
     const { url, filters } = mqtt;
+    const quiet = new QuietLog(logger, nowMs);
     const clientId = mqtt.client_id === '' ? `tallystick-${config.device.name}` : mqtt.client_id;
     captures.push(
       new MqttCapture({
@@ -71,8 +73,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
         connection: pulse.mqtt,
         onRefused: (reason) => {
           pulse.refuse(reason);
-          logger.error({ reason }, 'mqtt: a message was refused');
-          writer.tell('refused', { count: 1, reason });
+          quiet.write('error', 'refused', { reason }, 'mqtt: a message was refused');
         },
       }),
     );

@@ -1,11 +1,12 @@
 import { foldHeader } from '../tlog/message.ts';
 import type { CaptureParts } from './capture.ts';
 import type { Reading } from './clock.ts';
+import { event } from './events.ts';
 import { Intake } from './intake.ts';
 import type { Message } from './log.ts';
 import { toMessage, withPayload } from './message.ts';
 import type { PayloadSink } from './mqtt-packets.ts';
-import { decodePublish, type ProtocolVersion, type Publish } from './mqtt-publish.ts';
+import { decodePublish, decodePublishStart, type ProtocolVersion, type Publish, type PublishStart } from './mqtt-publish.ts';
 import type { PublishHandler } from './mqtt-stream.ts';
 import { ReceiveWindow } from './receive-window.ts';
 
@@ -17,8 +18,6 @@ export const RECEIVE_MAXIMUM = 1024;
 /** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
 const OWN_TOPICS = 'tallystick/v1/';
 
-/** Characters of a topic that are told where the message is refused. */
-const SHOWN_TOPIC = 200;
 /** First bytes of the acknowledgements of QoS 1 (PUBACK) and, should a broker send what was not asked for, QoS 2 (PUBREC). */
 const ACKNOWLEDGE = [0, 0x40, 0x50] as const;
 
@@ -32,8 +31,13 @@ export interface InletOptions extends Omit<CaptureParts, 'logger'> {
   readonly send: (bytes: Uint8Array) => void;
   /** A commit failed: nothing more can be taken on this connection. */
   readonly onFailed: (error: unknown) => void;
-  /** Something was acknowledged that could not become an entry. */
+  /** A message can't become an entry: it is acknowledged once one of the agent's own, which says so, is committed. */
   readonly onRefused: (reason: string) => void;
+}
+
+/** A message that can't become an entry, and why. */
+interface Unreadable extends PublishStart {
+  readonly why: string;
 }
 
 /**
@@ -74,7 +78,11 @@ export class MqttInlet implements PublishHandler {
 
   onPublish(flags: number, head: Uint8Array, payload: Uint8Array): void {
     const { source, maxPayloadBytes } = this.#options;
-    const publish = decodePublish(flags, head, this.version);
+    const publish = this.#decode(flags, head);
+    if ('why' in publish) {
+      this.#refuse(publish);
+      return;
+    }
     const { topic, attributes } = publish;
     const heard = { source, topic, attributes, payload };
     this.#take(publish, isOwn(topic) ? undefined : toMessage(heard, this.#now(), maxPayloadBytes));
@@ -82,7 +90,15 @@ export class MqttInlet implements PublishHandler {
 
   onLongPublish(flags: number, head: Uint8Array, payloadBytes: number): PayloadSink {
     const { source, maxPayloadBytes } = this.#options;
-    const publish = decodePublish(flags, head, this.version);
+    const publish = this.#decode(flags, head);
+    if ('why' in publish) {
+      return {
+        add: () => undefined,
+        end: () => {
+          this.#refuse(publish);
+        },
+      };
+    }
     const folded = foldHeader(publish, payloadBytes);
     const intake = new Intake(maxPayloadBytes);
     if (folded.before !== undefined) intake.add(folded.before);
@@ -97,11 +113,8 @@ export class MqttInlet implements PublishHandler {
   }
 
   onOversizePublish(flags: number, start: Uint8Array, headBytes: number): void {
-    const at = 2 + (((start[0] as number) << 8) | (start[1] as number)) + ((flags & 6) === 0 ? 0 : 2);
-    const publish = decodePublish(flags, start.subarray(0, at), 4);
-    const topic = publish.topic.slice(0, SHOWN_TOPIC).toWellFormed();
-    this.#options.onRefused(`${topic}: a message with ${headBytes} bytes of topic and properties, which nothing could hold`);
-    this.#take(publish, undefined);
+    const why = `a message with ${headBytes} bytes of topic and properties, which nothing could hold`;
+    this.#refuse({ ...decodePublishStart(flags, start), why });
   }
 
   onRead(): void {
@@ -117,7 +130,26 @@ export class MqttInlet implements PublishHandler {
     if (this.#window.isFull) this.#options.group.hurry();
   }
 
-  #take({ qos, packetId }: Publish, message: Message | undefined): void {
+  /**
+   * A packet that is whole, but not as MQTT wants it in what its producer wrote, ends no connection: not every broker looks at that,
+   * and it would come again with the next one, for ever, and nothing else would be heard.
+   */
+  #decode(flags: number, head: Uint8Array): Publish | Unreadable {
+    try {
+      return decodePublish(flags, head, this.version);
+    } catch (error) {
+      const why = `a message that can't be read (${error instanceof Error ? error.message : String(error)})`;
+      return { ...decodePublishStart(flags, head), why };
+    }
+  }
+
+  #refuse(publish: Unreadable): void {
+    const reason = `${publish.shownTopic}: ${publish.why}`;
+    this.#options.onRefused(reason);
+    this.#take(publish, event(this.#now(), 'refused', { count: 1, reason }));
+  }
+
+  #take({ qos, packetId }: Pick<Publish, 'qos' | 'packetId'>, message: Message | undefined): void {
     if (message !== undefined) this.#messages.push(message);
     if (qos !== 0) this.#acks.push(ACKNOWLEDGE[qos] * 65_536 + packetId);
   }

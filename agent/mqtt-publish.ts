@@ -14,6 +14,16 @@ export interface Publish {
   readonly attributes: readonly Attribute[];
 }
 
+/** What is known of a PUBLISH packet whatever its producer wrote in it. */
+export interface PublishStart extends Pick<Publish, 'qos' | 'packetId'> {
+  /** The topic's beginning, to be shown: what is no UTF-8 in it is replaced. */
+  readonly shownTopic: string;
+}
+
+/** Characters of {@link PublishStart.shownTopic}. */
+const SHOWN_TOPIC = 200;
+const shownText = new TextDecoder('utf-8', { ignoreBOM: true });
+
 const DUP = 8;
 const RETAIN = 1;
 
@@ -44,19 +54,31 @@ export function payloadOffset(flags: number, bytes: Uint8Array, start: number, v
 }
 
 /**
+ * Reads no more of a packet's beginning than what it takes to acknowledge it, all of which is its broker's. Throws an Error where
+ * that is wrong; with such a broker there is nothing to talk about.
+ */
+export function decodePublishStart(flags: number, bytes: Uint8Array): PublishStart {
+  const qos = qosOf(flags);
+  const at = 2 + uint16(bytes, 0);
+  const packetId = readPacketId(qos, bytes, at);
+  // A character takes at most four bytes.
+  const shownTopic = shownText.decode(bytes.subarray(2, Math.min(at, 2 + 4 * SHOWN_TOPIC)));
+  return { qos, packetId, shownTopic: shownTopic.slice(0, SHOWN_TOPIC).toWellFormed() };
+}
+
+/**
  * Reads what stands before the payload, exactly all of `head`:
  * ```
  * topic: u16 length, UTF-8 | packet identifier: u16, with QoS 1 and 2 | properties: varint length, then each: id, value    (MQTT 5)
  * ```
- * `flags`: the low four bits of the packet's first byte. Throws an Error that says what was expected; with such a broker there is
- * nothing to talk about. MQTT 3.1.1 §3.3, MQTT 5 §3.3.
+ * `flags`: the low four bits of the packet's first byte. Throws an Error that says what was expected, which may be a producer's
+ * mistake that its broker passed on. MQTT 3.1.1 §3.3, MQTT 5 §3.3.
  */
 export function decodePublish(flags: number, head: Uint8Array, version: ProtocolVersion): Publish {
   const qos = qosOf(flags);
   const at = 2 + uint16(head, 0);
   const topic = text(head, 2, at);
-  const packetId = qos === 0 ? 0 : uint16(head, at);
-  if (qos !== 0 && packetId === 0) throw new Error('PUBLISH: expected a packet identifier from 1, got 0');
+  const packetId = readPacketId(qos, head, at);
   const behind = qos === 0 ? at : at + 2;
   // No properties are a length of 0, in one byte.
   const hasNone = version === 4 || (behind === head.length - 1 && head[behind] === 0);
@@ -74,6 +96,13 @@ function qosOf(flags: number): 0 | 1 | 2 {
   const qos = (flags >> 1) & 3;
   if (qos === 3) throw new Error('PUBLISH: expected QoS 0, 1 or 2, got 3');
   return qos as 0 | 1 | 2;
+}
+
+function readPacketId(qos: 0 | 1 | 2, bytes: Uint8Array, at: number): number {
+  if (qos === 0) return 0;
+  const packetId = uint16(bytes, at);
+  if (packetId === 0) throw new Error('PUBLISH: expected a packet identifier from 1, got 0');
+  return packetId;
 }
 
 function withQos(qos: 0 | 1 | 2): readonly Attribute[] {

@@ -427,18 +427,27 @@ describe('a broker that refuses', () => {
   });
 });
 
+test('a message that is no MQTT in what its producer wrote ends no connection, on which it would come again for ever', async () => {
+  const broker = await startScriptedBroker();
+  const { count, refused, lines } = startCapturing(`mqtt://127.0.0.1:${broker.port}`);
+  const peer = await broker.peer(1);
+  const properties = Buffer.of();
+  peer.send(publish({ topic: Buffer.of(0x61, 0xff), payload: 'x', qos: 1, id: 1, properties }));
+  peer.send(publish({ topic: 'a', payload: 'y', qos: 1, id: 2, properties }));
+  expect((await count(2)).map(({ topic }) => topic)).toEqual(['refused', 'a']);
+  await vi.waitFor(() => expect(peer.acknowledged).toEqual([1, 2]), WAIT);
+  expect(refused).toEqual(["a\uFFFD: a message that can't be read (text: expected UTF-8, got other bytes)"]);
+  expect([broker.peers.length, lines.filter(({ level }) => level === 'warn')]).toEqual([1, []]);
+});
+
 describe('a connection ends', () => {
   test.each<[string, PublishParts, string]>([
     [
-      'that brings a topic which is no UTF-8',
-      { topic: Buffer.of(0xff), qos: 1, id: 1, properties: Buffer.of() },
-      'expected UTF-8',
+      'that brings a message which could not be acknowledged',
+      { topic: 'a', qos: 1, id: 0, properties: Buffer.of() },
+      'expected a packet identifier from 1, got 0',
     ],
-    [
-      'that brings a topic alias, which was not allowed',
-      { topic: 'a', properties: Buffer.of(0x23, 0, 1) },
-      'expected no topic alias',
-    ],
+    ['that brings QoS 3', { topic: 'a', qos: 3, id: 1, properties: Buffer.of() }, 'expected QoS 0, 1 or 2, got 3'],
   ])('%s', async (_, parts, words) => {
     const broker = await startScriptedBroker();
     const { said } = startCapturing(`mqtt://127.0.0.1:${broker.port}`);

@@ -6,7 +6,7 @@ import { MqttInlet, RECEIVE_MAXIMUM } from '../../agent/mqtt-inlet.ts';
 import { native } from '../../program/native.ts';
 import { unfoldPayload } from '../../tlog/message.ts';
 import { payloadHash } from '../../tlog/payload.ts';
-import { field, packets, publish, type PublishParts } from '../support/mqtt-wire.ts';
+import { field, packets, publish, varint, type PublishParts } from '../support/mqtt-wire.ts';
 import { random } from '../support/log.ts';
 import '../support/bytes-equal.ts';
 
@@ -67,7 +67,9 @@ function newInlet(options: { version?: 4 | 5; maxPayloadBytes?: number; fail?: E
   const hear = (...all: PublishParts[]): void => {
     for (const parts of all) {
       packets(publish(parts), (first, body) => {
-        const offset = 2 + field(parts.topic).length - 2 + (parts.qos === undefined ? 0 : 2);
+        const { topic, qos, properties } = parts;
+        const behind = field(topic).length + (qos === undefined ? 0 : 2);
+        const offset = behind + (properties === undefined ? 0 : varint(properties.length).length + properties.length);
         inlet.onPublish(first & 15, body.subarray(0, offset), body.subarray(offset));
       });
     }
@@ -233,11 +235,93 @@ describe('a long payload', () => {
   });
 });
 
-test('properties that nothing could hold: the message is acknowledged, or it would come for ever, and told as refused', async () => {
-  const { inlet, writes, refused, recorded } = newInlet({ version: 5 });
-  inlet.onOversizePublish(2, Buffer.concat([field('a/b'), Buffer.of(0, 7), Buffer.alloc(65_532)]), 2_000_000);
-  inlet.onRead();
-  await turn();
-  expect([recorded, writes]).toEqual([[], [[7]]]);
-  expect(refused).toEqual(['a/b: a message with 2000000 bytes of topic and properties, which nothing could hold']);
+describe('a message that no entry can hold is acknowledged, or it would come for ever, once an entry says that it was refused:', () => {
+  const KEY_TWICE = Buffer.concat([Buffer.of(3), field('x'), Buffer.of(3), field('x')]);
+  const NOT_UTF8 = Buffer.of(0x77, 0xff);
+
+  function told({ recorded }: Inlet): unknown[] {
+    return recorded.map(({ header: { source, topic }, payload }) => [
+      source,
+      topic,
+      payload instanceof Uint8Array ? (JSON.parse(Buffer.from(payload).toString()) as unknown) : payload,
+    ]);
+  }
+
+  test.each<[string, 4 | 5, PublishParts, string]>([
+    ['a topic that is no UTF-8', 4, { topic: NOT_UTF8 }, "w\uFFFD: a message that can't be read (text: expected UTF-8"],
+    ['no topic', 4, { topic: '' }, ": a message that can't be read (PUBLISH: expected a topic, got an empty one)"],
+    [
+      'a user property that is no UTF-8',
+      5,
+      { topic: 'a', properties: Buffer.concat([Buffer.of(0x26), field('k'), field(NOT_UTF8)]) },
+      "a: a message that can't be read (text: expected UTF-8",
+    ],
+    ['a property twice', 5, { topic: 'a', properties: KEY_TWICE }, 'expected content-type once'],
+    ['a property cut off', 5, { topic: 'a', properties: Buffer.of(3, 0, 5, 0x61) }, 'ends before its fields do'],
+    ['an identifier of five bytes', 5, { topic: 'a', properties: Buffer.of(0x0b, 255, 255, 255, 255, 1) }, 'at most four bytes'],
+    ['a topic alias', 5, { topic: 'a', properties: Buffer.of(0x23, 0, 1) }, 'expected no topic alias'],
+    ['a property of another packet', 5, { topic: 'a', properties: Buffer.of(0x11) }, 'expected a property of MQTT 5'],
+  ])('%s', async (_, version, parts, words) => {
+    const whole = newInlet({ version });
+    const properties = version === 5 ? { properties: Buffer.of() } : {};
+    whole.hear({ ...message(1), ...properties }, { payload: 'x', qos: 1, id: 2, ...parts }, { ...message(3), ...properties });
+    await turn();
+    expect(whole.writes).toEqual([]);
+    whole.group.commit();
+    await turn();
+    const refusal = { count: 1, reason: expect.stringContaining(words) as string };
+    expect(told(whole).map((entry) => (entry as unknown[]).slice(0, 2))).toEqual([
+      ['mqtt', 'a'],
+      ['$agent', 'refused'],
+      ['mqtt', 'a'],
+    ]);
+    expect(told(whole)[1]).toEqual(['$agent', 'refused', refusal]);
+    expect(whole.refused).toEqual([refusal.reason]);
+    expect(whole.writes).toEqual([[1, 2, 3]]);
+  });
+
+  test('of QoS 0 there is nothing to acknowledge', async () => {
+    const whole = newInlet();
+    whole.hear({ topic: NOT_UTF8 });
+    whole.group.commit();
+    await turn();
+    expect([told(whole).length, whole.writes]).toEqual([1, []]);
+  });
+
+  test('long ones once their end has come', async () => {
+    const whole = newInlet();
+    const sink = whole.inlet.onLongPublish(2, Buffer.concat([field(NOT_UTF8), Buffer.of(0, 9)]), 100_000);
+    sink.add(Buffer.alloc(65_536));
+    whole.inlet.onRead();
+    expect(whole.refused).toEqual([]);
+    sink.add(Buffer.alloc(34_464));
+    sink.end();
+    whole.inlet.onRead();
+    whole.group.commit();
+    await turn();
+    expect([told(whole).length, whole.refused.length, whole.writes]).toEqual([1, 1, [[9]]]);
+  });
+
+  test.each([
+    ['a/b', 'a/b'],
+    [NOT_UTF8, 'w\uFFFD'],
+    ['ü'.repeat(30_000), 'ü'.repeat(200)],
+  ])('more properties than anything could hold', async (topic, shown) => {
+    const whole = newInlet({ version: 5 });
+    whole.inlet.onOversizePublish(2, Buffer.concat([field(topic), Buffer.of(0, 7), Buffer.alloc(65_532)]), 2_000_000);
+    whole.inlet.onRead();
+    whole.group.commit();
+    await turn();
+    const reason = `${shown}: a message with 2000000 bytes of topic and properties, which nothing could hold`;
+    expect(told(whole)).toEqual([['$agent', 'refused', { count: 1, reason }]]);
+    expect([whole.refused, whole.writes]).toEqual([[reason], [[7]]]);
+  });
+
+  test('but a packet that could not be acknowledged is no MQTT', () => {
+    const { hear, recorded } = newInlet();
+    expect(() => {
+      hear({ topic: NOT_UTF8, qos: 1, id: 0 });
+    }).toThrow('expected a packet identifier from 1, got 0');
+    expect(recorded).toEqual([]);
+  });
 });
