@@ -7,7 +7,7 @@ import { Turnstile } from './http-body.ts';
 import { refuseOthersPages, topicIn } from './http-headers.ts';
 import { readMessage, readMessages, type HttpMessages } from './http-messages.ts';
 import { Problem, storeProblem } from './http-problem.ts';
-import { listenOnLoopback, listenOnSocket, type SocketAccess } from './listen.ts';
+import { listenOnLoopback, listenOnSocket } from './listen.ts';
 import type { Message } from './log.ts';
 
 export interface HttpOptions extends CaptureParts {
@@ -15,7 +15,8 @@ export interface HttpOptions extends CaptureParts {
   readonly source: string;
   /** Path of the Unix socket; "" for none. */
   readonly socket: string;
-  readonly access: SocketAccess;
+  /** Of the socket. */
+  readonly mode: number;
   /** Of loopback; 0 for none. */
   readonly tcpPort: number;
   readonly maxBodyBytes: number;
@@ -56,9 +57,9 @@ export class HttpCapture implements Capture {
   /** `Failure` where it can't listen. */
   static async start(options: HttpOptions): Promise<HttpCapture> {
     const capture = new HttpCapture(options);
-    const { socket, access, tcpPort } = options;
+    const { socket, mode, tcpPort } = options;
     try {
-      if (socket !== '') await listenOnSocket(capture.#serve(undefined), socket, access);
+      if (socket !== '') await listenOnSocket(capture.#serve(undefined), socket, mode);
       if (tcpPort !== 0) {
         await listenOnLoopback(capture.#serve([`127.0.0.1:${tcpPort}`, `localhost:${tcpPort}`]), tcpPort);
       }

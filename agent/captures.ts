@@ -51,7 +51,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
         ...parts,
         source: http.source,
         socket: runtime.socket,
-        access: { mode: parseInt(http.socket_mode, 8), group: http.socket_group },
+        mode: parseInt(http.socket_mode, 8),
         tcpPort: http.tcp_port,
         maxBodyBytes: http.max_body_bytes,
         origin: () => writer.row.origin,

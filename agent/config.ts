@@ -110,8 +110,11 @@ const SETTINGS = v.strictObject({
   }),
   http: v.strictObject({
     source: setting(SOURCE, 'http', 'Name of this source in the entries.'),
-    socket_mode: setting(MODE, '0660', 'Who may write to runtime.socket may have messages recorded.'),
-    socket_group: setting(ANY, '', 'Group that runtime.socket is given to; "" for that of the service.'),
+    socket_mode: setting(
+      MODE,
+      '0660',
+      'Who may write to runtime.socket may have messages recorded: users of its group, by usermod -aG tallystick USER.',
+    ),
     tcp_port: setting(integer(0, 65_535), 0, 'Port of 127.0.0.1 that takes messages from any local process; 0 for none.'),
     max_body_bytes: setting(integer(1024, 2 ** 30), 16 * MIB, 'Longer requests are refused (413), and so is JSON of over 1 MiB for one message.'),
   }),

@@ -34,7 +34,7 @@ function inService({ agent, needsAgent }: Known): Trouble[] {
   if (agent === 'not asked') {
     if (!needsAgent) return [];
     const what = 'the running agent could not be asked, so its connections and its clock are not known';
-    const remedy = 'run this as a user who may use runtime.socket (http.socket_group), and set runtime.socket';
+    const remedy = 'run this as a user who may use runtime.socket (usermod -aG tallystick USER), and set runtime.socket';
     return [{ ...about, level: 'WARN', code: 'not-asked', what, remedy }];
   }
   const { count, last } = agent.refused;

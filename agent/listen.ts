@@ -1,30 +1,16 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { EXIT, Failure } from '../program/failure.ts';
 
-export interface SocketAccess {
-  readonly mode: number;
-  /** Name of a group of the system; "" for that of the process. */
-  readonly group: string;
-}
-
 /**
  * Listens on a Unix socket. One that a process left behind which is gone is replaced; a socket that somebody listens on, and a file
- * of another kind, is a `Failure`. Closing the server removes it.
+ * of another kind, is a `Failure`. Its group is that of the process, and whoever is in that may use it. Closing the server removes it.
  */
-export async function listenOnSocket(server: Server, path: string, { mode, group }: SocketAccess): Promise<void> {
-  const gid = group === '' ? undefined : findGroup(group);
+export async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
   await removeStale(path);
   await listen(server, { path }, path);
   chmodSync(path, mode);
-  if (gid === undefined) return;
-  try {
-    chownSync(path, -1, gid);
-  } catch (error) {
-    throw new Failure(EXIT.config, `http.socket_group: expected a group that the service is in, got ${group}`, { cause: error });
-  }
 }
 
 /** Listens on loopback only: there is neither a password nor TLS. */
@@ -73,13 +59,4 @@ async function removeStale(path: string): Promise<void> {
     });
   }
   unlinkSync(path);
-}
-
-function findGroup(name: string): number {
-  try {
-    const line = execFileSync('getent', ['group', name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return Number(line.split(':')[2]);
-  } catch (error) {
-    throw new Failure(EXIT.config, `http.socket_group: expected a group of this system, got ${name}`, { cause: error });
-  }
 }

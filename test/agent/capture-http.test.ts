@@ -58,7 +58,7 @@ async function startCapturing(overrides: Partial<HttpOptions> & { maxDelayMs?: n
     logger: logTo(lines),
     source: 'http',
     socket: path,
-    access: { mode: 0o660, group: '' },
+    mode: 0o660,
     tcpPort: 0,
     maxBodyBytes: MAX_BODY,
     origin: () => writer.row.origin,
@@ -572,23 +572,8 @@ describe('over loopback', () => {
 
 describe('the socket', () => {
   test.each([0o660, 0o600, 0o666])('has the mode it is given: %o', async (mode) => {
-    const { path } = await startCapturing({ access: { mode, group: '' } });
+    const { path } = await startCapturing({ mode });
     expect(statSync(path).mode & 0o777).toBe(mode);
-  });
-
-  test('has the group it is given', async () => {
-    const [name = ''] = execFileSync('id', ['-Gn'], { encoding: 'utf8' }).trim().split(' ').slice(-1);
-    const gid = Number(execFileSync('getent', ['group', name], { encoding: 'utf8' }).split(':')[2]);
-    const { path } = await startCapturing({ access: { mode: 0o660, group: name } });
-    expect(statSync(path).gid).toBe(gid);
-  });
-
-  test('of a group that is not there is a failure of the configuration', async () => {
-    const starting = startCapturing({ access: { mode: 0o660, group: 'no-such-group' } });
-    await expect(starting).rejects.toMatchObject({
-      exitCode: EXIT.config,
-      message: expect.stringContaining('http.socket_group') as string,
-    });
   });
 
   test('is gone after the stop', async () => {

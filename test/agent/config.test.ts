@@ -63,7 +63,7 @@ test('the defaults', () => {
       stall_s: 60,
       give_up_s: 3600,
     },
-    http: { source: 'http', socket_mode: '0660', socket_group: '', tcp_port: 0, max_body_bytes: 16_777_216 },
+    http: { source: 'http', socket_mode: '0660', tcp_port: 0, max_body_bytes: 16_777_216 },
     heartbeat: { interval_s: 900 },
     runtime: { socket: '/run/tallystick/agent.sock' },
     log: { level: 'info' },

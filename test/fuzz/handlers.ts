@@ -200,7 +200,7 @@ async function http(folder: string): Promise<Target> {
     group,
     source: 'http',
     socket: path,
-    access: { mode: 0o600, group: '' },
+    mode: 0o600,
     tcpPort: 0,
     maxPayloadBytes: 1024,
     maxBodyBytes: 65_536,

@@ -57,6 +57,14 @@ test('the commands of the README record a message, which is in the log', async (
   expect(out).toContain('everything fits');
 });
 
+test('a user of its group may have messages recorded and read nothing of the store, another one neither', async () => {
+  const post = `curl -sS --unix-socket /run/tallystick/agent.sock -d 1 http://localhost/v1/messages/press/count`;
+  await machine.run('useradd press && useradd other && usermod -aG tallystick press');
+  expect(await machine.run(`runuser -u press -- ${post}`)).toContain('"count":1');
+  expect((await machine.try('runuser -u press -- cat /var/lib/tallystick/log.db')).err).toContain('Permission denied');
+  expect((await machine.try(`runuser -u other -- ${post}`)).code).not.toBe(0);
+});
+
 test('the commands of the README install the collector beside it', async () => {
   printed = await machine.run(INSTALL_COLLECTOR);
   expect(await machine.show('tallystick-collector', 'Type', 'UnitFileState', ...Object.keys(RUNNING))).toEqual({
