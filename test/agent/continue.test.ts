@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Events } from '../../agent/events.ts';
 import { createIdentity } from '../../agent/identity.ts';
 import { Log, type Message } from '../../agent/log.ts';
+import { makeRoom } from '../../agent/retention.ts';
 import { Store } from '../../agent/store.ts';
 import { native } from '../../program/native.ts';
 import { decodeBase64, encodeBase64 } from '../../tlog/bytes.ts';
@@ -160,6 +161,24 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
       expect(entry?.header.attributes).toContainEqual(['$size', '70000']);
       expect(entry?.payload).toEqual(encode([payloadHash(native, LARGE, salt), salt]));
     }
+  });
+
+  test('what was erased goes on as the payload-hash of the log that it was erased in, with an empty salt', () => {
+    const device = newDevice();
+    device.with((writer) => writer.append([message('x')]));
+    rmSync(device.identityFile());
+    device.with((writer) => {
+      writer.log.seal();
+      makeRoom(native, writer, { retentionSeconds: 1, freeFloorBytes: 0, whenFull: 'shed', quotaBytes: 1 }, 0, 1e12);
+    });
+    rmSync(device.identityFile(1));
+    device.with(() => undefined);
+    const [second, third] = [1, 2].map((log) => device.entries(log).find(({ header }) => header.source !== '$agent'));
+    expect(second?.payload).toBe(null);
+    expect(third?.header.attributes).toContainEqual(['$payload', 'commitment']);
+    expect(moved(device, 2)).toContainEqual([device.logs()[0]?.origin, 0]);
+    expect(third?.payload).toEqual(encode([second?.payloadHash ?? new Uint8Array(), new Uint8Array()]));
+    expect(device.faults()).toEqual([]);
   });
 
   test('the enrolment of the new one names the old, by its key where that is there', () => {

@@ -9,7 +9,7 @@ import { Reader } from '../../tlog/cbor.ts';
 import { signCheckpoint, verifyFleetCheckpoint } from '../../tlog/checkpoint.ts';
 import { cosign } from '../../tlog/cosignature.ts';
 import { signEnrolment } from '../../tlog/enrolment.ts';
-import { encodeStem, entryLeafHash, joinEntry } from '../../tlog/entry.ts';
+import { AGENT_SOURCE, encodeStem, entryLeafHash, joinEntry } from '../../tlog/entry.ts';
 import type { Attribute } from '../../tlog/entry.ts';
 import { CODES } from '../../tlog/error.ts';
 import { formatEvidence, parseEvidence } from '../../tlog/evidence.ts';
@@ -370,6 +370,12 @@ describe('the table of limits', () => {
     const listed = new Set(rows.flatMap(({ constant }) => constant.split(' + ')));
     expect(listed).toEqual(new Set(texts.map(({ name }) => name).filter((name) => !OTHERS.includes(name))));
   });
+});
+
+test("the attributes of the agent's own are those that the code adds", () => {
+  const documented = tableUnder('3. Entry').flatMap(([keys = '']) => [...keys.matchAll(/`(\$\w+)`/g)].map(([, key]) => key));
+  const added = readSources('tlog', 'agent').flatMap(({ text }) => [...text.matchAll(/'(\$[a-z]+)'/g)].map(([, key]) => key));
+  expect(documented.toSorted()).toEqual([...new Set(added)].filter((key) => key !== AGENT_SOURCE).toSorted());
 });
 
 test('sections that code refers to are there', () => {
