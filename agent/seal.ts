@@ -24,11 +24,11 @@ export interface SealPoint {
  * 1. {@link sign}: the seals of one commit. The first is signed by the current key, the last names the ready key, which is on the
  *    disk already. Keys between them, when one commit holds several seals, live in memory only.
  * 2. the caller commits them
- * 3. only now may they leave the process
- * 4. {@link finish}: a new ready key overwrites the one that was current
+ * 3. {@link finish}: a new ready key overwrites the one that was current
+ * 4. only now may they leave the process; where 3 fails they may too, and nothing more is signed before the log was opened again
  *
  * A crash before the commit leaves the current key in its slot, a crash after it the ready one in the other: whichever key the
- * newest seal names is there, and {@link open} erases the other. FORMAT.md §4 walks through every gap.
+ * newest seal names is there, and {@link open} erases the other. FORMAT.md §4.1 walks through every gap.
  */
 export class Sealer {
   readonly #suite: Suite;
