@@ -16,7 +16,7 @@ export interface Step {
   readonly time: number;
 }
 
-/** Touched by systemd-timesyncd once it has set the clock. */
+/** Touched by systemd-timesyncd once it has set the clock; it stays there when the clock runs freely again, until that stops. */
 const TIMESYNC_FILE = '/run/systemd/timesync/synchronized';
 /** The least that counts as a step. */
 const STEP_MS = 1000;
@@ -62,9 +62,15 @@ export class Clock {
   }
 }
 
-/** The kernel's own flag, which every time service sets, is what timedatectl shows; "could not ask" is "not known to be". */
+/**
+ * The kernel's own flag, which every time service sets, is what timedatectl shows. Where that can't be asked the file of one of them
+ * has to do; where there is neither, the clock is not known to be synchronised.
+ */
 function isSynchronised(timesyncFile: string): boolean {
-  if (existsSync(timesyncFile)) return true;
-  const answer = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], { encoding: 'utf8', timeout: 2000 });
-  return answer.status === 0 && answer.stdout.trim() === 'yes';
+  const { status, stdout } = spawnSync('timedatectl', ['show', '--property=NTPSynchronized', '--value'], {
+    encoding: 'utf8',
+    timeout: 2000,
+  });
+  const answer = status === 0 ? stdout.trim() : '';
+  return answer === 'yes' || (answer !== 'no' && existsSync(timesyncFile));
 }

@@ -65,7 +65,7 @@ describe('a step', () => {
 });
 
 describe('whether the clock is synchronised', () => {
-  /** The file of systemd-timesyncd, which is asked first, is not there. */
+  /** The file of systemd-timesyncd is not there. */
   const untouched = (): Clock => new Clock(join(temporaryFolder(), 'synchronized'));
 
   /** In place of the system's own. */
@@ -110,12 +110,24 @@ describe('whether the clock is synchronised', () => {
     expect(clock.read().clock).toBe(0);
   });
 
-  test('is what systemd-timesyncd says by a file, whatever timedatectl says', () => {
-    answerWith('echo no');
+  test.each([
+    ['yes', 'echo yes', 1],
+    ['no, as after days without a time server', 'echo no', 0],
+    ["nothing: it can't be asked", 'exit 1', 1],
+    ['nothing: it hangs', 'exec sleep 60', 1],
+  ])('is told by timedatectl, and by the file of systemd-timesyncd where that gives no answer: %s', (_, script, expected) => {
+    answerWith(script);
     const file = join(temporaryFolder(), 'synchronized');
     writeFileSync(file, '');
     const clock = new Clock(file);
-    expect(clock.checkSynchronised()).toBe(true);
-    expect(clock.read().clock).toBe(1);
+    expect(clock.checkSynchronised()).toBe(expected === 1);
+    expect(clock.read().clock).toBe(expected);
+  });
+
+  test('is what that file says where there is no timedatectl', () => {
+    vi.stubEnv('PATH', temporaryFolder());
+    const file = join(temporaryFolder(), 'synchronized');
+    writeFileSync(file, '');
+    expect(new Clock(file).checkSynchronised()).toBe(true);
   });
 });
