@@ -4,14 +4,15 @@ import { fingerprint } from '../tlog/fingerprint.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import type { AgentConfig } from './config.ts';
+import { Delivery } from './delivery.ts';
 import { pathsIn, type Paths } from './generation.ts';
 import { checkKeys, nextSeal } from './key-check.ts';
 import { freeBytes, usageOf } from './retention.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
-import { readLine, readStatus } from './status.ts';
+import { readLine, readStatus, timeOf } from './status.ts';
 import { suspectPath, suspicionOf } from './suspect.ts';
-import type { Known } from './trouble.ts';
+import type { Known, Waiting } from './trouble.ts';
 
 /** What SQLite itself keeps beside the store. */
 const COMPANIONS = ['-wal', '-shm', '-journal'];
@@ -26,7 +27,7 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
     return {
       nowSeconds,
       status: readStatus(rows),
-      fingerprint: fingerprint(suite, parseVkey(suite, row.vkey, ED25519)),
+      fingerprint: fingerprintOf(suite, row),
       limits: { quotaBytes: store.quota_bytes, freeFloorBytes: store.free_floor_bytes, whenFull: store.when_full },
       usage: usageOf(rows, freeBytes(store.directory)),
       shed: shedIn(rows),
@@ -37,7 +38,23 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
       setAside: setAsideIn(paths),
       suspicion: suspicionOf(paths) ?? null,
       onceReceipted: rows.receiptCovering(row.number, receipted + 1)?.size ?? null,
+      waiting: waitingIn(suite, rows),
     };
+  });
+}
+
+function fingerprintOf(suite: Suite, { vkey }: LogRow): string {
+  return fingerprint(suite, parseVkey(suite, vkey, ED25519));
+}
+
+function waitingIn(suite: Suite, rows: Rows): Waiting[] {
+  return rows.logs().flatMap((row) => {
+    const { number, origin, admission, undelivered } = row;
+    const receipted = rows.latestReceipt(number)?.size ?? 0;
+    const since = undelivered === null || !Delivery.isDue(rows, row) ? null : timeOf(rows, number, receipted);
+    if (undelivered === null || since === null) return [];
+    const fingerprint = admission === null ? fingerprintOf(suite, row) : null;
+    return [{ origin, entries: undelivered - receipted, since, fingerprint }];
   });
 }
 

@@ -69,7 +69,8 @@ function closedOf(rows: Rows, { number, origin, closed, undelivered }: LogRow): 
   return { origin, entries: rows.size(number), undelivered: Math.max(0, (undelivered ?? 0) - receipted), reason: closed ?? '' };
 }
 
-function timeOf(rows: Rows, log: number, index: number): string | null {
+/** RFC 3339, of an entry that is held, by its own clock. */
+export function timeOf(rows: Rows, log: number, index: number): string | null {
   const entry = rows.entry(log, index);
   return entry === undefined ? null : formatTime(readHeader(new Reader(entry.stem)).time);
 }

@@ -1,7 +1,7 @@
 import { parseSeconds } from '../program/clock.ts';
 import { plural } from '../program/plural.ts';
 import { logNotTaken } from './connection.ts';
-import { formatCount, type Known, type Trouble } from './trouble.ts';
+import { formatCount, type Known, type Trouble, type Waiting } from './trouble.ts';
 
 /** A broker that restarts, a router that reboots: nobody has to come for that. */
 const UNCONNECTED_SECONDS = 900;
@@ -53,7 +53,7 @@ export function linkTroubles(known: Known): Trouble[] {
       remedy: remedyOf(what, known),
     });
   }
-  return [...found, ...inDelivery(known)];
+  return [...found, ...inDelivery(known), ...inClosedLogs(known)];
 }
 
 /** The collector's key is right where what it says of a log was heard. */
@@ -106,6 +106,23 @@ function inDelivery(known: Known): Trouble[] {
     });
   }
   return found;
+}
+
+/** Of a log that goes on the same is said at once; of one that was closed who looks has heard already, and it may be on its way. */
+function inClosedLogs({ waiting, nowSeconds }: Known): Trouble[] {
+  return waiting.filter(({ since }) => nowSeconds - parseSeconds(since) > WAITING_SECONDS).map(inClosedLog);
+}
+
+function inClosedLog({ origin, entries, since, fingerprint }: Waiting): Trouble {
+  const about = { level: 'FAIL', part: 'collector', since } as const;
+  const count = `${formatCount(entries)} sealed entries of ${origin}, which was closed, wait for a receipt`;
+  if (fingerprint !== null) {
+    const what = `${count}: it is not admitted by the collector; its fingerprint is ${fingerprint}`;
+    return { ...about, code: 'not-admitted', what, remedy: approval(fingerprint) };
+  }
+  const remedy =
+    'tallystick-agent doctor says whether broker and collector answer; if the collector holds another log by this name, keep an export';
+  return { ...about, code: 'no-receipt', what: count, remedy };
 }
 
 function levelAfter({ nowSeconds }: Known, since: string, seconds: number): Trouble['level'] {

@@ -66,6 +66,17 @@ export interface Known {
   readonly suspicion: string | null;
   /** Entries that an older receipt covers, where the newest one covers fewer. */
   readonly onceReceipted: number | null;
+  readonly waiting: readonly Waiting[];
+}
+
+/** A closed log of which entries are still to be delivered under its own name. */
+export interface Waiting {
+  readonly origin: string;
+  readonly entries: number;
+  /** RFC 3339, by its own clock: the oldest of them. */
+  readonly since: string;
+  /** To be compared before it is admitted; null where it is. */
+  readonly fingerprint: string | null;
 }
 
 /** `FAIL  what, since …; what to do`. */

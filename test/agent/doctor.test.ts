@@ -53,6 +53,7 @@ const WELL: Known = {
   setAside: [],
   suspicion: null,
   onceReceipted: null,
+  waiting: [],
 };
 const ANSWERED: Asked = {
   isSynchronised: true,

@@ -240,11 +240,10 @@ describe('a message that no entry can hold is acknowledged, or it would come for
   const NOT_UTF8 = Buffer.of(0x77, 0xff);
 
   function told({ recorded }: Inlet): unknown[] {
-    return recorded.map(({ header: { source, topic }, payload }) => [
-      source,
-      topic,
-      payload instanceof Uint8Array ? (JSON.parse(Buffer.from(payload).toString()) as unknown) : payload,
-    ]);
+    return recorded.map(({ stem, payload }) => {
+      const { source, topic } = headerOf({ stem });
+      return [source, topic, payload instanceof Uint8Array ? (JSON.parse(Buffer.from(payload).toString()) as unknown) : payload];
+    });
   }
 
   test.each<[string, 4 | 5, PublishParts, string]>([

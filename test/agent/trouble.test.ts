@@ -4,7 +4,7 @@ import { diagnose } from '../../agent/diagnose.ts';
 import type { Live } from '../../agent/live.ts';
 import { formatReport, reportOf } from '../../agent/report.ts';
 import type { Status } from '../../agent/status.ts';
-import { formatTrouble, type Known, type Trouble } from '../../agent/trouble.ts';
+import { formatTrouble, type Known, type Trouble, type Waiting } from '../../agent/trouble.ts';
 
 const MIB = 2 ** 20;
 const NOW = '2026-01-02T00:00:00.000000Z';
@@ -50,10 +50,15 @@ const WELL: Known = {
   setAside: [],
   suspicion: null,
   onceReceipted: null,
+  waiting: [],
 };
 
 function closed(reason: string, undelivered = 0): Partial<Known> {
   return { status: { ...STATUS, closed: [{ origin: 'acme/pump/aaaaaaaaaaaaaaaa', entries: 5, undelivered, reason }] } };
+}
+
+function waiting(fields: Partial<Waiting>): Partial<Known> {
+  return { waiting: [{ origin: 'acme/pump/aaaaaaaaaaaaaaaa', entries: 12, since: AN_HOUR_AGO, fingerprint: null, ...fields }] };
 }
 
 function live(fields: Partial<Live>): Partial<Known> {
@@ -114,6 +119,20 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     'not-admitted',
     'FAIL',
     /fingerprint is d8a4 0001 0002 0003 0004; .*devices approve d8a4 0001 0002 0003$/,
+  ],
+  [
+    'sealed entries of a closed log that wait',
+    waiting({}),
+    'no-receipt',
+    'FAIL',
+    /12 sealed entries of acme\/pump\/aaaaaaaaaaaaaaaa, which was closed, wait for a receipt, since 2026-01-01T22:59:59/,
+  ],
+  [
+    'those of one that nobody admitted',
+    waiting({ fingerprint: 'b4b4 0001 0002 0003 0004' }),
+    'not-admitted',
+    'FAIL',
+    /12 sealed .* fingerprint is b4b4 0001 0002 0003 0004.*devices approve b4b4 0001 0002 0003$/,
   ],
   [
     'a store that is nearly full',
@@ -262,6 +281,8 @@ describe('nothing is said', () => {
         agent: { ...LIVE, uplink: null },
       },
     ],
+    ['of those of a closed log, which may be on their way', waiting({ since: A_MINUTE_AGO, fingerprint: 'b4b4' })],
+    ['of a closed log where nothing is to be delivered', { ...waiting({}), hasUplink: false, agent: { ...LIVE, uplink: null } }],
     ['of the service where nothing is configured that needs one', { hasUplink: false, needsAgent: false, agent: 'not running' }],
     ['of entries that are on their way', { status: { ...STATUS, receipted: 900, notAcceptedSince: A_MINUTE_AGO } }],
     ['at 80 % of the quota and twice the floor', { usage: { usedBytes: 800 * MIB, freeBytes: 512 * MIB } }],
