@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { formatTime } from '../program/clock.ts';
 import type { Clock } from './clock.ts';
-import { Connection } from './connection.ts';
+import { beganAt, Connection, type Clocks } from './connection.ts';
 
 const CONNECTION = v.nullable(
   v.object({
@@ -54,16 +54,16 @@ export class Pulse {
   readonly uplink: Connection;
   readonly mqtt: Connection;
   readonly #options: PulseOptions;
-  readonly #startedAt: string;
+  readonly #clocks: Clocks;
   readonly #start: { readonly ms: number; readonly size: number; readonly bytes: number | null };
   #refused: Live['refused'] = { count: 0, last: null };
 
   constructor(options: PulseOptions) {
     const { clock, nowMs, size, writtenBytes } = options;
     this.#options = options;
-    this.uplink = new Connection(() => clock.read());
-    this.mqtt = new Connection(() => clock.read());
-    this.#startedAt = formatTime(clock.read().time);
+    this.#clocks = { read: () => clock.read(), nowMs };
+    this.uplink = new Connection(this.#clocks);
+    this.mqtt = new Connection(this.#clocks);
     this.#start = { ms: nowMs(), size: size(), bytes: writtenBytes() };
   }
 
@@ -78,7 +78,7 @@ export class Pulse {
     const bytes = writtenBytes();
     const { ms, size: before, bytes: written } = this.#start;
     return {
-      startedAt: this.#startedAt,
+      startedAt: beganAt(this.#clocks, ms),
       version,
       uplink: hasUplink ? this.uplink.state : null,
       mqtt: hasMqtt ? this.mqtt.state : null,

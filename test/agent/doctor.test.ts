@@ -11,9 +11,9 @@ import { examine, type Asked } from '../../agent/doctor.ts';
 import { LIVE, Pulse, type Live } from '../../agent/live.ts';
 import type { Known } from '../../agent/trouble.ts';
 import { writtenBytes } from '../../agent/wear.ts';
+import { formatTime } from '../../program/clock.ts';
 import type { Finding } from '../../program/finding.ts';
-
-import { temporaryFolder, ticking } from './device.ts';
+import { START, temporaryFolder } from './device.ts';
 
 const GIB = 2 ** 30;
 
@@ -116,23 +116,52 @@ describe('a line says', () => {
   });
 });
 
-test('a connection is as it was told last, since when it was so first', () => {
-  const connection = new Connection(ticking());
-  const born = connection.state.since;
-  connection.down('refused');
-  connection.down('reset');
-  expect(connection.state).toEqual({ isUp: false, since: born, reason: 'reset', trouble: null });
-  connection.up();
-  const { since } = connection.state;
-  expect(since > born).toBe(true);
-  connection.up();
-  expect(connection.state).toEqual({ isUp: true, since, reason: null, trouble: null });
-  connection.hinder('silent');
-  const first = connection.state.trouble?.since;
-  connection.hinder('silent still');
-  expect(connection.state.trouble).toEqual({ since: first, what: 'silent still' });
-  connection.hinder(undefined);
-  expect(connection.state.trouble).toBeNull();
+describe('a connection', () => {
+  const T = START / 1000;
+  let [wallMs, steadyMs] = [T, 0];
+
+  function newConnection(): Connection {
+    [wallMs, steadyMs] = [T, 5000];
+    return new Connection({ read: () => ({ time: wallMs * 1000, clock: 0 }), nowMs: () => steadyMs });
+  }
+
+  function pass(ms: number): void {
+    wallMs += ms;
+    steadyMs += ms;
+  }
+
+  const after = (ms: number): string => formatTime((T + ms) * 1000);
+
+  test('is as it was told last, since when it was so first', () => {
+    const connection = newConnection();
+    pass(10);
+    connection.down('refused');
+    pass(10);
+    connection.down('reset');
+    expect(connection.state).toEqual({ isUp: false, since: after(0), reason: 'reset', trouble: null });
+    connection.up();
+    pass(10);
+    connection.up();
+    expect(connection.state).toEqual({ isUp: true, since: after(20), reason: null, trouble: null });
+    connection.hinder('silent');
+    pass(10);
+    connection.hinder('silent still');
+    expect(connection.state.trouble).toEqual({ since: after(30), what: 'silent still' });
+    connection.hinder(undefined);
+    expect(connection.state.trouble).toBeNull();
+    connection.down('reset');
+    expect(connection.state.since).toBe(after(40));
+  });
+
+  test('is not down for days because somebody set the clock: since when is told by the clock as it goes now', () => {
+    const connection = newConnection();
+    connection.hinder('silent');
+    pass(10_000);
+    wallMs += 1e9;
+    expect(connection.state).toMatchObject({ since: after(1e9), trouble: { since: after(1e9) } });
+    wallMs = 2000;
+    expect(connection.state.since).toBe(formatTime(0));
+  });
 });
 
 test('a pulse tells what status reads, of what happened since the start', () => {
@@ -144,6 +173,7 @@ test('a pulse tells what status reads, of what happened since the start', () => 
   pulse.refuse('a NUL');
   const live = pulse.read();
   expect(v.parse(LIVE, JSON.parse(JSON.stringify(live)))).toEqual(live);
+  expect(Date.parse(live.startedAt)).toBeLessThan(Date.now() - 59_000);
   expect(live).toMatchObject({
     mqtt: null,
     refused: { count: 2, last: { reason: 'a NUL' } },
