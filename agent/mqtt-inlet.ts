@@ -15,8 +15,12 @@ import { ReceiveWindow } from './receive-window.ts';
  * One that sends more (mosquitto 2.0 with `max_inflight_messages 0`) is no reason to hear nothing: the group bounds what waits.
  */
 export const RECEIVE_MAXIMUM = 1024;
-/** The agent's own traffic with its collector, which the same broker may carry: to record it would make more of it. */
-const OWN_TOPICS = 'tallystick/v1/';
+/**
+ * Traffic between agents and collector, which the same broker may carry: to record it would make more of it, and two agents on one
+ * broker would record each other without end. Exactly what FORMAT.md §11 names, as whoever may publish there is not recorded.
+ */
+const OWN_TOPIC =
+  /^tallystick\/v1\/(?:fleet\/checkpoint|(?!(?:fleet|log|collector)\/)[A-Za-z0-9][A-Za-z0-9-]{0,62}\/(?:enroll|segment|checkpoint|status|admission|receipt))$/;
 
 /** First bytes of the acknowledgements of QoS 1 (PUBACK) and, should a broker send what was not asked for, QoS 2 (PUBREC). */
 const ACKNOWLEDGE = [0, 0x40, 0x50] as const;
@@ -198,5 +202,5 @@ export class MqttInlet implements PublishHandler {
 }
 
 function isOwn(topic: string): boolean {
-  return topic.startsWith(OWN_TOPICS);
+  return OWN_TOPIC.test(topic);
 }
