@@ -1,21 +1,22 @@
-import { backoffMs, pause } from '../program/backoff.ts';
+import type { QuietLog } from '../program/quiet-log.ts';
+import { keepConnected, type Tried } from '../program/reconnect.ts';
 import type { Capture, CaptureParts } from './capture.ts';
 import type { Connection } from './connection.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';
-import { MqttSession, type MqttSource, type SessionEnd } from './mqtt-session.ts';
+import { MqttSession, type MqttSource } from './mqtt-session.ts';
 
 /** The gateway's own broker is near, and what it queues for us meanwhile is bounded: the waits are short. */
 const BACKOFF = { firstMs: 250, maxMs: 10_000 };
-/** After so many connections in a row that ended where CONNACK was due, it may be a broker that does so on MQTT 5; try 3.1.1 once. */
-const HANG_UPS = 3;
 
-export interface MqttOptions extends CaptureParts {
+export interface MqttOptions extends Omit<CaptureParts, 'logger'> {
   readonly source: MqttSource;
   readonly commitDelayMs: number;
   readonly nowMs: () => number;
   /** 0 ≤ r < 1 */
   readonly random: () => number;
   readonly onRefused: (reason: string) => void;
+  /** A broker that comes and goes for weeks does not fill it. */
+  readonly quiet: QuietLog;
   /** Told how it stands. */
   readonly connection?: Connection;
 }
@@ -25,7 +26,7 @@ export interface MqttOptions extends CaptureParts {
  * while the agent is away waits for it; a message leaves the broker's keeping (PUBACK) only once its entry is durable. Whatever
  * ends a connection, what it had not acknowledged comes again with the next, marked `mqtt.dup`.
  *
- * Speaks MQTT 5, and 3.1.1 with a broker that refuses it: each connection tries 5 first, because 3.1.1 knows no properties.
+ * Speaks MQTT 5, and 3.1.1 with a broker that refuses it.
  */
 export class MqttCapture implements Capture {
   readonly #options: MqttOptions;
@@ -51,28 +52,21 @@ export class MqttCapture implements Capture {
   }
 
   async #run(): Promise<void> {
-    const { logger, source, random } = this.#options;
-    const { signal } = this.#stopping;
-    let version: ProtocolVersion = 5;
-    let hungUp = 0;
-    for (let failures = 0; !isAborted(signal);) {
-      const end = await this.#connect(version);
-      if (isAborted(signal)) return;
-      if (end.refusedVersion && version === 5) {
-        version = 4;
-        continue;
-      }
-      hungUp = end.wasHungUp ? hungUp + 1 : 0;
-      version = hungUp % (HANG_UPS + 1) === HANG_UPS ? 4 : 5;
-      failures = end.wasUseful ? 1 : failures + 1;
-      const waitMs = backoffMs(failures, BACKOFF, random);
-      this.#options.connection?.down(end.reason);
-      logger.warn({ source: source.name, reason: end.reason, waitMs: Math.round(waitMs) }, 'mqtt: not connected');
-      await pause(waitMs, signal);
-    }
+    const { quiet, source, random, connection } = this.#options;
+    await keepConnected({
+      connect: (version) => this.#connect(version),
+      backoff: BACKOFF,
+      random,
+      signal: this.#stopping.signal,
+      onEnd: ({ reason }, waitMs) => {
+        connection?.down(reason);
+        const fields = { source: source.name, reason, waitMs: Math.round(waitMs) };
+        quiet.write('warn', `not connected: ${reason}`, fields, 'mqtt: not connected');
+      },
+    });
   }
 
-  async #connect(version: ProtocolVersion): Promise<SessionEnd> {
+  async #connect(version: ProtocolVersion): Promise<Tried> {
     this.#session = new MqttSession({
       ...this.#options,
       version,
@@ -85,13 +79,9 @@ export class MqttCapture implements Capture {
         this.#options.connection?.hinder(refused.length === 0 ? undefined : `the broker refused ${refused.join(', ')}`);
       },
     });
-    const end = await this.#session.ended();
+    const { wasUseful, ...end } = await this.#session.ended();
     this.#session = undefined;
-    return end;
+    // `wasReady`: each connection tries MQTT 5 first, because 3.1.1 knows no properties; the other two: no gateway but this one comes back.
+    return { ...end, wasReady: false, wasEndedByBroker: false, error: undefined, usefulForMs: wasUseful ? 0 : undefined };
   }
-}
-
-/** A function, because a check of the same property before an await says nothing after it. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }

@@ -71,6 +71,7 @@ export async function startCaptures(options: CapturesOptions, onFatal: (error: u
         nowMs,
         random,
         connection: pulse.mqtt,
+        quiet,
         onRefused: (reason) => {
           pulse.refuse(reason);
           quiet.write('error', 'refused', { reason }, 'mqtt: a message was refused');

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import { openSocket, type Broker } from '../program/broker-socket.ts';
+import { describe, isRefusedVersion } from '../program/mqtt-error.ts';
 import '../program/mqtt-numbers.ts';
+import type { Level, QuietLog } from '../program/quiet-log.ts';
 import type { CaptureParts } from './capture.ts';
 import { MqttInlet, RECEIVE_MAXIMUM } from './mqtt-inlet.ts';
 import type { ProtocolVersion } from './mqtt-publish.ts';
@@ -17,12 +19,13 @@ export interface MqttSource extends Broker {
   readonly keepAliveSeconds: number;
 }
 
-export interface SessionOptions extends CaptureParts {
+export interface SessionOptions extends Omit<CaptureParts, 'logger'> {
   readonly source: MqttSource;
   readonly version: ProtocolVersion;
   readonly commitDelayMs: number;
   readonly nowMs: () => number;
   readonly onRefused: (reason: string) => void;
+  readonly quiet: QuietLog;
   /** Whether this process has subscribed: then a session that is still there needs it no more. */
   readonly hasSubscribed: () => boolean;
   readonly onSubscribed: () => void;
@@ -46,8 +49,6 @@ const CLOSE_TIMEOUT_MS = 2000;
 const SESSION_EXPIRY = 0xffffffff;
 /** At most: a publisher's QoS 2 is told by its broker as 1, which needs half of the packets and loses as little. */
 const QOS = 1 as const;
-/** CONNACK codes of a broker that speaks another version: of MQTT 3.1.1 §3.2.2.3 and of MQTT 5 §3.2.2.2. */
-const REFUSED_VERSION = [1, 0x84];
 /** DISCONNECT, MQTT 5 §3.14.2.1. */
 const IMPLEMENTATION_ERROR = 0x83;
 const REFUSED = 0x80;
@@ -78,13 +79,13 @@ export class MqttSession {
         if (this.#socket.writable && !this.#isLeaving) this.#socket.write(bytes);
       },
       onFailed: (error) => {
-        this.#leave(error instanceof Error ? error.message : String(error));
+        this.#leave(describe(error));
       },
     });
     const stream = withoutPublishes(this.#socket, this.#inlet);
     // Before the client's own, which says nothing of an error that has no code.
     stream.on('error', (error) => {
-      this.#explain(error.message);
+      this.#explain(describe(error));
     });
     this.#client = new MqttClient(() => stream, {
       protocolVersion: version,
@@ -102,8 +103,8 @@ export class MqttSession {
     });
     this.#end = new Promise((resolve) => this.#client.once('close', resolve));
     this.#client.on('error', (error) => {
-      this.#explain(error.message === '' ? String(error) : error.message);
-      if ('code' in error && REFUSED_VERSION.some((code) => code === error.code)) this.#refusedVersion = true;
+      this.#explain(describe(error));
+      this.#refusedVersion ||= isRefusedVersion(error);
     });
     this.#client.on('disconnect', ({ reasonCode }) => {
       this.#explain(`the broker ended the connection with reason ${reasonCode ?? 0}`);
@@ -132,16 +133,15 @@ export class MqttSession {
   }
 
   #onConnect({ sessionPresent, properties }: IConnackPacket): void {
-    const { source, logger, version, hasSubscribed, onListening } = this.#options;
-    logger.info({ source: source.name, url: source.url, version, sessionPresent }, 'mqtt: connected');
+    const { source, version, hasSubscribed, onListening } = this.#options;
+    this.#say('info', { url: source.url, version, sessionPresent }, 'mqtt: connected');
     this.#wasConnected = true;
     if (sessionPresent && hasSubscribed()) {
       onListening([]);
       return;
     }
     const mostQos = properties?.maximumQoS ?? QOS;
-    if (mostQos < QOS)
-      logger.warn({ source: source.name }, 'mqtt: the broker allows QoS 0 only: messages can be lost on the way');
+    if (mostQos < QOS) this.#say('warn', {}, 'mqtt: the broker allows QoS 0 only: messages can be lost on the way');
     // MQTT 5: what was subscribed to already is not sent its retained messages again.
     const options = version === 5 ? { qos: QOS, rh: sessionPresent ? 1 : 0 } : { qos: QOS };
     this.#client.subscribe([...source.filters], options, (error, _, suback) => {
@@ -152,19 +152,25 @@ export class MqttSession {
   }
 
   #onSubscribed(codes: readonly number[]): void {
-    const { source, logger, onSubscribed, onListening } = this.#options;
+    const { source, onSubscribed, onListening } = this.#options;
     const refused = source.filters.filter((_, i) => (codes[i] ?? REFUSED) >= REFUSED);
     if (refused.length < source.filters.length) onListening(refused);
     if (refused.length === source.filters.length) {
       this.#leave(`the broker refuses to let ${source.clientId} subscribe to ${refused.join(', ')}`);
     } else if (refused.length > 0) {
-      logger.error({ source: source.name, refused }, 'mqtt: the broker refused filters: their messages are not recorded');
+      this.#say('error', { refused }, 'mqtt: the broker refused filters: their messages are not recorded');
     } else {
-      logger.info({ source: source.name, filters: source.filters }, 'mqtt: listening');
+      this.#say('info', { filters: source.filters }, 'mqtt: listening');
       onSubscribed();
     }
     const lossy = source.filters.filter((_, i) => codes[i] === 0);
-    if (lossy.length > 0) logger.warn({ source: source.name, filters: lossy }, 'mqtt: QoS 0 was granted: messages can be lost');
+    if (lossy.length > 0) this.#say('warn', { filters: lossy }, 'mqtt: QoS 0 was granted: messages can be lost');
+  }
+
+  /** Each connection says the same again. */
+  #say(level: Level, fields: object, text: string): void {
+    const { quiet, source } = this.#options;
+    quiet.write(level, text, { source: source.name, ...fields }, text);
   }
 
   /** The newest word on why it ends; after our own goodbye nothing that comes of that. */

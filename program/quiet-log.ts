@@ -5,7 +5,7 @@ const QUIET_MS = 60_000;
 /** Kinds of events that are told apart. */
 const MAX_KINDS = 1024;
 
-type Level = 'info' | 'warn' | 'error';
+export type Level = 'info' | 'warn' | 'error';
 
 interface Told {
   atMs: number;

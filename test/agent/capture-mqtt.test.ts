@@ -7,11 +7,12 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { RECEIVE_MAXIMUM } from '../../agent/mqtt-inlet.ts';
 import { EXIT, Failure } from '../../program/failure.ts';
 import { native } from '../../program/native.ts';
+import { QuietLog } from '../../program/quiet-log.ts';
 import { payloadHash } from '../../tlog/payload.ts';
 import { HAS_MOSQUITTO, startAedes, startBroker, startMosquitto, type Broker } from '../support/broker.ts';
 import { publish, Publisher, type PublishParts } from '../support/mqtt-wire.ts';
 import { CONNACK_5, DISCONNECT, PINGREQ, PUBCOMP, PUBREC, startScriptedBroker, SUBSCRIBE } from '../support/scripted-broker.ts';
-import { logTo, startCapturing, WAIT, type Line } from './capturing.ts';
+import { logTo, startCapturing, unquiet, WAIT, type Line } from './capturing.ts';
 import { newDevice, temporaryFolder } from './device.ts';
 import '../support/bytes-equal.ts';
 
@@ -500,13 +501,32 @@ test('the waits between connections grow, with full jitter, to ten seconds', asy
   // The largest wait is drawn, and none is waited for.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());
-  const { stop } = startCapturing('mqtt://127.0.0.1:1', { mqtt: { random: () => 0.999, logger: logTo(lines) } });
+  const { stop } = startCapturing('mqtt://127.0.0.1:1', { mqtt: { random: () => 0.999, quiet: unquiet(logTo(lines)) } });
   while (lines.length < 9) {
     await new Promise((resolve) => setImmediate(resolve));
     await vi.advanceTimersByTimeAsync(10_000);
   }
   expect(lines.slice(0, 9).map(({ waitMs }) => waitMs)).toEqual([250, 500, 999, 1998, 3996, 7992, 9990, 9990, 9990]);
   vi.useRealTimers();
+  await stop();
+});
+
+test('a broker that is gone for weeks, or comes and goes, does not fill the log: of each kind of line there is one a minute', async () => {
+  const lines: Line[] = [];
+  let ms = 0;
+  const quiet = new QuietLog(logTo(lines), () => ms);
+  const broker = await startScriptedBroker();
+  const { stop } = startCapturing(`mqtt://127.0.0.1:${broker.port}`, { mqtt: { quiet } });
+  const said = (msg: string): Promise<void> => vi.waitFor(() => expect(lines.map((line) => line.msg)).toContain(msg), WAIT);
+  await said('mqtt: listening');
+  for (let i = 1; i <= 5; i++) (await broker.peer(i)).close();
+  await broker.peer(6);
+  const once = ['mqtt: connected', 'mqtt: listening', 'mqtt: not connected'];
+  expect(lines.map(({ msg }) => msg)).toEqual(once);
+  ms = 60_000;
+  (await broker.peer(6)).close();
+  await broker.peer(7);
+  expect(lines.filter(({ msg }) => msg === 'mqtt: not connected').at(-1)).toMatchObject({ more: 4 });
   await stop();
 });
 

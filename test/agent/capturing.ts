@@ -5,6 +5,7 @@ import { Group } from '../../agent/group.ts';
 import type { MqttSource } from '../../agent/mqtt-session.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { native } from '../../program/native.ts';
+import { QuietLog } from '../../program/quiet-log.ts';
 import { newDevice, ticking, type Device } from './device.ts';
 
 /** One line of the agent's log. */
@@ -54,6 +55,12 @@ export function logTo(lines: Line[]): Logger {
   return pino({ base: null, formatters: { level: (level) => ({ level }) } }, stream);
 }
 
+/** Leaves no line out: a day passes between any two. */
+export function unquiet(logger: Logger): QuietLog {
+  let ms = 0;
+  return new QuietLog(logger, () => (ms += 86_400_000));
+}
+
 /** Captures from a broker into a new device, until the test ends. Reconnects at once. */
 export function startCapturing(url: string, options: CapturingOptions = {}): Capturing {
   const device = options.device ?? newDevice();
@@ -67,7 +74,6 @@ export function startCapturing(url: string, options: CapturingOptions = {}): Cap
     group,
     read: ticking(),
     maxPayloadBytes: 65_536,
-    logger: logTo(lines),
     source: {
       name: 'plant',
       url,
@@ -81,6 +87,7 @@ export function startCapturing(url: string, options: CapturingOptions = {}): Cap
     },
     commitDelayMs: maxDelayMs,
     nowMs: () => performance.now(),
+    quiet: unquiet(logTo(lines)),
     random: () => 0,
     onRefused: (reason) => {
       refused.push(reason);

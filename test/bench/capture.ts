@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { MqttCapture } from '../../agent/capture-mqtt.ts';
 import { Group } from '../../agent/group.ts';
 import { native } from '../../program/native.ts';
+import { QuietLog } from '../../program/quiet-log.ts';
 import { Publisher, type PublishParts } from '../support/mqtt-wire.ts';
 import { alternate } from './alternate.ts';
 import { inFolder } from './folder.ts';
@@ -124,10 +125,10 @@ const capture: Subscribe = async (url, folder, messages) => {
     group,
     read: () => ({ time: Date.now() * 1000, clock: 0 }),
     maxPayloadBytes: 65_536,
-    logger,
     source: { name: 'mqtt', url, filters: ['plant/#'], ...client },
     commitDelayMs: COMMIT.maxDelayMs,
     nowMs: () => performance.now(),
+    quiet: new QuietLog(logger, () => performance.now()),
     random: Math.random,
     onRefused: (reason) => {
       throw new Error(`benchmark: expected every message to be recorded, got one refused: ${reason}`);
