@@ -55,7 +55,7 @@ export interface RebuildOptions {
  * Makes a new store of what is left of a damaged one: each log up to where its chain can be followed, closed; then a new generation
  * that continues the newest of them, says what happened, and takes over what no collector is known to hold: first, as after any
  * closing, entries of the recovered part; then those that were found behind a gap, of which nothing but their bytes speaks. Returns
- * what it found, in words. Unfinished it is to be thrown away.
+ * what it found, in words, once all of the new store stands in its one file. Unfinished it is to be thrown away.
  */
 export function rebuild(options: RebuildOptions): string {
   const { suite, paths, name, random, read, limits, onStep } = options;
@@ -93,6 +93,7 @@ export function rebuild(options: RebuildOptions): string {
     const what = describe(options, salvage, recovered, log.size - before - 1);
     log.append([event(read(), 'trouble', { what })]);
     sealer.close();
+    store.emptyWal();
     return what;
   } finally {
     salvage.close();

@@ -57,6 +57,13 @@ export function recoverStore(options: RecoverOptions): Recovery {
   };
   onStep();
   const found = rebuild({ ...options, paths: { ...paths, store: draft }, source, aside, onStep });
+  // What is in a WAL would not be renamed with its store.
+  const left = statSync(`${draft}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (left > 0) {
+    throw new Failure(EXIT.tryLater, `${draft}: expected all of it in one file, got ${left} bytes in its WAL`, {
+      hint: 'the damaged files are as they were; make room and try again',
+    });
+  }
   renameSync(draft, store);
   syncFolder(folder);
   finishRecovery(paths);

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { createStore, openStore, preparedOf, type Prepared } from '../program/sqlite.ts';
 import type { Seal } from '../tlog/seal.ts';
@@ -66,6 +67,18 @@ export class Store {
 
   close(): void {
     this.#db.close();
+  }
+
+  /**
+   * All that was committed stands in the file alone when this returns; `Failure` (try later) where it does not. {@link close} tries
+   * that too, and says nothing where it could not.
+   */
+  emptyWal(): void {
+    const result = attempt(STORE.program, this.#path, () => this.#db.pragma('wal_checkpoint(TRUNCATE)')) as [{ busy: number }];
+    if (result[0].busy === 0) return;
+    throw new Failure(EXIT.tryLater, `${this.#path}: expected an empty WAL, got another process that reads what is in it`, {
+      hint: 'nothing that was acknowledged is lost; try again when it is done',
+    });
   }
 
   /** All of `work` or nothing; durable when it returns. */

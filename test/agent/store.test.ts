@@ -253,6 +253,24 @@ describe('a transaction', () => {
   });
 });
 
+test('its WAL is emptied into the file, or it is said that it was not', () => {
+  const device = newDevice();
+  const wal = (): number => statSync(`${device.paths.store}-wal`).size;
+  let store: Store | undefined;
+  const db = connectionOf(() => (store = Store.open(device.paths.store)));
+  db.pragma('busy_timeout = 1');
+  const reader = new Database(device.paths.store, { readonly: true });
+  reader.exec('BEGIN; SELECT * FROM log');
+  store?.transaction(() => store?.insertSubtree(0, 5, 0, new Uint8Array(32)));
+  expect(failure(() => store?.emptyWal())).toMatchObject({ exitCode: EXIT.tryLater });
+  expect(wal()).toBeGreaterThan(0);
+  reader.exec('COMMIT');
+  store?.emptyWal();
+  expect(wal()).toBe(0);
+  reader.close();
+  store?.close();
+});
+
 describe('the lock', () => {
   test('lets one in at a time, and tells the other', () => {
     const path = join(temporaryFolder(), 'lock.db');

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
+import { message, newDevice } from '../agent/device.ts';
 import { newAgent } from '../support/agent-process.ts';
-import { missing, OWN_MOUNTS } from './program.ts';
+import { contentOf, missing, newMachine, OWN_MOUNTS } from './program.ts';
 import { state } from './runs.ts';
 import { liveStatus, Sender } from './sender.ts';
 import { newSite, settle } from './site.ts';
@@ -104,6 +105,28 @@ describe.runIf(OWN_MOUNTS !== undefined)('a small disk', () => {
     const { lost, ...found } = await settle(collector, [agent], sender.acknowledged);
     state('small disk, WAL', { ...found, lost: lost.length });
     expect({ ...found, lost: lost.length }).toMatchObject(ALL_IS_WELL);
+  });
+
+  test('of an agent that recovers its store, with room for the WAL and none for what is in it: once there is some', async () => {
+    const device = newDevice();
+    const all = Array.from({ length: 40 }, (_, i) => message(new Uint8Array(LARGEST - 1000).fill(i)));
+    device.with((writer) => writer.append(all));
+    const machine = newMachine('free_floor_bytes = 0\n', contentOf(device.folder));
+    machine.device.sql('PRAGMA application_id = 5');
+    const disk = await newSmallDisk(machine.data, BYTES);
+    const append = () => machine.agent(['append', '--topic', 't'], { input: 'x\n', under: disk.under });
+    disk.fill(WAL);
+    for (let i = 0; i < 2; i++) {
+      const { code, err } = await append();
+      expect(err).toMatch(new RegExp(`^tallystick-agent: ${FULL}`));
+      expect(code).toBe(EXIT.tryLater);
+      expect(disk.has('log.db')).toBe(false);
+    }
+    disk.empty();
+    expect(await append()).toMatchObject({ code: EXIT.ok });
+    disk.putBack();
+    expect(machine.device.faults()).toEqual([]);
+    expect(machine.device.read((rows) => [rows.logs().length, rows.size(0)])).toEqual([2, all.length]);
   });
 
   test(

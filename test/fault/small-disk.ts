@@ -13,6 +13,7 @@ export interface SmallDisk {
   fill(left: number): void;
   /** Gives that back. */
   empty(): void;
+  has(name: string): boolean;
   sizeOf(name: string): number;
   /** The folder becomes for everybody what it is on the disk, which nobody uses any more. */
   putBack(): void;
@@ -55,6 +56,7 @@ export async function newSmallDisk(folder: string, bytes: number): Promise<Small
     empty: () => {
       run('rm "$1/filler"');
     },
+    has: (name) => run('ls "$1"').split('\n').includes(name),
     sizeOf: (name) => Number(run('stat -c %s "$1/$2"', name)),
     putBack: () => {
       run('rm -f "$1/filler"; rm -rf "$2"; cp -a "$1" "$2"', copy);
