@@ -30,7 +30,7 @@ export type OnStep = (seconds: number) => void;
  * take: the tables, and of each log the chain of what no receipt covers, which nobody else has.
  */
 export function checkStore(suite: Suite, rows: Rows, path: string): void {
-  if (rows.bytes() <= MAX_CHECKED_BYTES) checkTables(rows, path);
+  if (rows.bytes() <= MAX_CHECKED_BYTES) checkTables(rows, path, () => undefined);
   for (const row of rows.logs()) {
     const size = rows.size(row.number);
     const from = Math.max(unreceiptedFrom(rows, row, size), size - MAX_CHECKED_ENTRIES);
@@ -40,8 +40,7 @@ export function checkStore(suite: Suite, rows: Rows, path: string): void {
 
 /** {@link checkStore} of all of it, whatever time that takes: of each log what is held, receipted or not, as anybody may ask for it. */
 export function checkWholeStore(suite: Suite, rows: Rows, path: string, onStep: OnStep): void {
-  onStep(STEP_SECONDS + rows.bytes() / SLOWEST_BYTES_A_SECOND);
-  checkTables(rows, path);
+  checkTables(rows, path, onStep);
   for (const row of rows.logs()) {
     asDamage(() => verifyEnrolment(suite, row.enrolment));
     const [from, size] = [rows.firstHeld(row.number), rows.size(row.number)];
@@ -83,7 +82,9 @@ export function checkRange(
   });
 }
 
-function checkTables(rows: Rows, path: string): void {
+/** Throws `damagedStore` where SQLite itself finds the file wrong: it reads all of it. */
+export function checkTables(rows: Rows, path: string, onStep: OnStep): void {
+  onStep(STEP_SECONDS + rows.bytes() / SLOWEST_BYTES_A_SECOND);
   const [damage] = rows.integrity();
   if (damage !== undefined) throw damagedStore(`${path}: expected a sound SQLite database, got a damaged one (${damage})`);
 }

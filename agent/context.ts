@@ -15,6 +15,7 @@ import type { Rows } from './rows.ts';
 import { STORE } from './schema.ts';
 import type { Wait } from './sound-store.ts';
 import { Store } from './store.ts';
+import { formatCount } from './trouble.ts';
 import { Writer } from './writer.ts';
 
 /** What the commands get from the process, which only main.ts looks at. */
@@ -53,7 +54,7 @@ export function openWriter(
       tell(`the store was damaged and stands in ${folder}: ${found}`);
     },
     onWait: (wait) => {
-      const seconds = wait.bytes / BYTES_A_SECOND[wait.work];
+      const seconds = wait.work === 'move' ? wait.entries / MOVES_A_SECOND : wait.bytes / BYTES_A_SECOND[wait.work];
       if (wait.work !== told && seconds > SHORT_SECONDS) tell(describeWait(wait, seconds));
       told = wait.work;
       onWait(wait.seconds);
@@ -69,15 +70,19 @@ export function openWriter(
 
 /** What a slow card and processor still do in a second. */
 const BYTES_A_SECOND = { check: 2e6, recovery: 1e6 };
+const MOVES_A_SECOND = 5000;
 /** What is over sooner is told when it is over. */
 const SHORT_SECONDS = 10;
 
-function describeWait({ work, reason, bytes }: Wait, seconds: number): string {
-  const minutes = Math.ceil(seconds / 60);
-  const about = `all ${Math.ceil(bytes / 1e6)} MB, which may take ${minutes} min; nothing is recorded meanwhile`;
+function describeWait(wait: Wait, seconds: number): string {
+  const { work, reason } = wait;
+  const about = `which may take ${Math.ceil(seconds / 60)} min; nothing is recorded meanwhile`;
+  if (work === 'move')
+    return `${formatCount(wait.entries)} entries of a log that is closed (${reason}) go on in the next one, ${about}`;
+  const all = `all ${Math.ceil(wait.bytes / 1e6)} MB, ${about}`;
   return work === 'check'
-    ? `the store may be damaged (${reason}): looking through ${about}`
-    : `the store is damaged (${reason}): recovering what it holds, from ${about}`;
+    ? `the store may be damaged (${reason}): looking through ${all}`
+    : `the store is damaged (${reason}): recovering what it holds, from ${all}`;
 }
 
 /** Works on the store as a reader, beside a writer that may be running. */

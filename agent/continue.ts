@@ -25,9 +25,9 @@ interface Range {
 /**
  * Brings what can no longer be delivered under closed logs into the one that continues them: first a `continues` entry that names
  * the newest of them, then the entries in order. Each commit leaves the new log a prefix of that, so after a crash its size tells
- * where to go on; and nothing is left to do once all are there. FORMAT.md §12.
+ * where to go on; and nothing is left to do once all are there. FORMAT.md §12. `onStep` is told before each commit how many are left.
  */
-export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Reading): void {
+export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Reading, onStep: (left: number) => void): void {
   const closed = rows.logs()[log.number - 1];
   if (closed === undefined) return;
   const ranges = undelivered(rows, log.number);
@@ -35,6 +35,7 @@ export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Read
   if (log.size === 0) log.append([continues(rows, closed, count, read())]);
   for (const range of skip(ranges, log.size - 1)) {
     for (let at = range.from; at < range.to; at += MESSAGES_A_COMMIT) {
+      onStep(count + 1 - log.size);
       const entries = rows.entries(range.log.number, at, Math.min(range.to, at + MESSAGES_A_COMMIT));
       log.append(Array.from(entries, (row) => moved(suite, rows, range.log, row, read())));
     }

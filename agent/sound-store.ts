@@ -14,16 +14,24 @@ export interface SoundStoreOptions extends Omit<RecoverOptions, 'damage' | 'onSt
   readonly onAcquitted?: (met: string) => void;
 }
 
-/** Work that takes minutes, while nothing is recorded. */
-export interface Wait {
-  readonly work: 'check' | 'recovery';
+/** Work that may take minutes, while nothing is recorded. */
+export type Wait = {
   /** Why. */
   readonly reason: string;
-  /** Of the store. */
-  readonly bytes: number;
   /** Within so many seconds more is told. */
   readonly seconds: number;
-}
+} & (
+  | {
+      readonly work: 'check' | 'recovery';
+      /** Of the store. */
+      readonly bytes: number;
+    }
+  | {
+      readonly work: 'move';
+      /** Of a closed log, that are still to go on in the next one. */
+      readonly entries: number;
+    }
+);
 
 /** For a step of a recovery, on a slow card. */
 const RECOVERY_STEP_SECONDS = 120;

@@ -3,8 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
+import { checkTables } from './check-store.ts';
 import { moveEntries } from './continue.ts';
-import { damagedStore, damageIn } from './damage.ts';
+import { damageIn } from './damage.ts';
 import { event, type Events } from './events.ts';
 import { beginGeneration, openIdentity, openSealer, sealState } from './generation.ts';
 import { Log, type Appended, type Message } from './log.ts';
@@ -21,6 +22,9 @@ export interface WriterOptions extends Omit<SoundStoreOptions, 'random'> {
   /** Told when a log is closed and another one continues it. */
   readonly onContinued: (closed: LogRow, by: LogRow) => void;
 }
+
+/** For a commit of entries that go on, on a slow card. */
+const MOVE_STEP_SECONDS = 120;
 
 const random: Random = () => new Uint8Array(randomBytes(32));
 
@@ -148,7 +152,7 @@ export class Writer {
   }
 
   #open(): Current {
-    const { suite, paths, name, limits, read } = this.#options;
+    const { suite, paths, name, limits, read, onWait } = this.#options;
     const { rows } = this.store;
     const logs = rows.logs();
     const row = logs.at(-1);
@@ -167,18 +171,19 @@ export class Writer {
     const sealer = openSealer(suite, paths, row, state, random);
     if (identity === undefined || sealer === undefined) {
       sealer?.close();
-      const [damage] = rows.integrity();
+      const reason = identity === undefined ? 'the identity key is lost' : 'the epoch key is lost';
       // Where seals can't be read, the key that seals next can't be known; a log is not given up for that.
-      if (damage !== undefined) throw damagedStore(`${paths.store}: expected a sound database, got a damaged one (${damage})`);
+      const bytes = rows.bytes();
+      checkTables(rows, paths.store, (seconds) => onWait?.({ work: 'check', reason, bytes, seconds }));
       // What is sealed can be delivered without the epoch key, and nothing without the identity key.
       const receipted = rows.latestReceipt(row.number)?.size ?? 0;
-      const reason = identity === undefined ? 'the identity key is lost' : 'the epoch key is lost';
       this.#close(row, reason, identity === undefined ? receipted : Math.max(receipted, state.size));
       return this.#open();
     }
     try {
       const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
-      moveEntries(suite, rows, log, read);
+      const reason = logs.at(-2)?.closed ?? '';
+      moveEntries(suite, rows, log, read, (entries) => onWait?.({ work: 'move', reason, entries, seconds: MOVE_STEP_SECONDS }));
       return { row, log, sealer };
     } catch (error) {
       sealer.close();

@@ -16,7 +16,10 @@ export interface Notifier {
 
 /** {@link Notifier}, for a start that may take long too. */
 export interface StartNotifier extends Notifier {
-  /** Before {@link Notifier.ready}: the start takes longer, and within so many seconds more is heard of it. Returns once it is told. */
+  /**
+   * The start takes longer, and within so many seconds more is heard of it; where what it does has to be done later, the watchdog is
+   * fed by it. Returns once it is told.
+   */
   extend(seconds: number): void;
 }
 
@@ -41,9 +44,9 @@ export function createNotifier(
     extend: (seconds) => {
       if (!asked) return;
       // What takes long is synchronous: a call that is only begun would end after it.
-      const word = `EXTEND_TIMEOUT_USEC=${Math.round(seconds * 1e6)}`;
+      const words = [`EXTEND_TIMEOUT_USEC=${Math.round(seconds * 1e6)}`, ...(isWatched ? ['WATCHDOG=1'] : [])];
       try {
-        execFileSync('systemd-notify', [word], { stdio: 'ignore', timeout: CALL_TIMEOUT_MS });
+        execFileSync('systemd-notify', words, { stdio: 'ignore', timeout: CALL_TIMEOUT_MS });
       } catch (error) {
         onError(error instanceof Error ? error : new Error(String(error)));
       }

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import { KeyFile } from '../../agent/keys.ts';
+import type { Rows } from '../../agent/rows.ts';
+import type { Wait } from '../../agent/sound-store.ts';
 import { Writer } from '../../agent/writer.ts';
 import { EXIT, Failure } from '../../program/failure.ts';
 import { native } from '../../program/native.ts';
@@ -99,6 +101,39 @@ test('where the seals seem gone and the database is not sound, it is the store t
   device.with(() => undefined);
   expect(device.logs()[0]?.closed).toBe('the store was damaged');
   expect(device.faults()).toEqual([]);
+});
+
+describe('what a start has to wait for is told', () => {
+  /** What the next start tells. */
+  function start({ paths }: Device): Wait[] {
+    const waits: Wait[] = [];
+    const told = { onContinued: () => undefined, onWait: (wait: Wait) => waits.push(wait) };
+    Writer.open({ suite: native, paths, name: NAME, limits: WIDE, read: ticking(), ...told }).close();
+    return waits;
+  }
+
+  const keys: [reason: string, file: (device: Device) => string, delivered: (rows: Rows) => number][] = [
+    ['the epoch key is lost', (device) => device.epochFile(), (rows) => rows.lastSeal(0)?.size ?? 0],
+    ['the identity key is lost', (device) => device.identityFile(), () => 0],
+  ];
+  test.each(keys)(
+    'where %s: before all of the tables are read, and before each commit of what goes on',
+    (reason, file, delivered) => {
+      const device = newDevice();
+      device.with((writer) => writer.append(messages(4000)), { entries: 10_000, bytes: 1e9 });
+      rmSync(file(device));
+      const [bytes, left] = device.read((rows) => [rows.bytes(), 4000 - delivered(rows)]);
+      const lefts = Array.from({ length: Math.ceil(left / 1000) }, (_, i) => left - i * 1000);
+      const seconds = expect.any(Number) as number;
+      expect(lefts).not.toEqual([]);
+      expect(start(device)).toEqual([
+        { work: 'check', reason, bytes, seconds },
+        ...lefts.map((entries) => ({ work: 'move', reason, entries, seconds })),
+      ]);
+      expect(start(device)).toEqual([]);
+      expect(device.faults()).toEqual([]);
+    },
+  );
 });
 
 describe('after a commit that failed', () => {

@@ -42,9 +42,9 @@ test('a start that takes longer is told before the call returns, as nothing else
   const errors: Error[] = [];
   const notifier = createNotifier(WATCHED, (error) => errors.push(error));
   notifier.extend(120);
-  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000\n');
+  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000 WATCHDOG=1\n');
   notifier.extend(0.5);
-  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000\nEXTEND_TIMEOUT_USEC=500000\n');
+  expect(heard()).toBe('EXTEND_TIMEOUT_USEC=120000000 WATCHDOG=1\nEXTEND_TIMEOUT_USEC=500000 WATCHDOG=1\n');
   expect(errors).toEqual([]);
 });
 
