@@ -21,13 +21,14 @@ import type { Rows } from './rows.ts';
 export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Signer | undefined): Generator<Uint8Array> {
   yield encodeRecord({ kind: 'admission', note: row.admission ?? row.enrolment });
   const extent = extentOf(rows, row.number);
-  const { from, epochs } = extent;
+  const { from } = extent;
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const receipts = [...extent.receipts];
   let last: Omit<Seal, 'logId'> | undefined;
   for (const seal of sealsIn(rows, row.number, extent)) {
-    const epoch = epochs[seal.k];
-    if (epoch !== undefined && seal.size > from) {
+    if (seal.size > from) {
+      const epoch = rows.epoch(row.number, seal.k);
+      if (epoch === undefined) throw withoutEpoch(row, seal);
       if (epoch.start <= from && from > 0) yield encodeRecord(edge(suite, rows, row, from));
       yield* exportEpoch(suite, rows, row, epoch, Math.max(from, epoch.start), seal.size);
     }
@@ -41,6 +42,12 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
   if (last === undefined || identity === undefined) return;
   const note = signCheckpoint(suite, { origin: row.origin, size: last.size, root: last.root }, identity);
   yield encodeRecord({ kind: 'checkpoint', note });
+}
+
+function withoutEpoch({ origin }: LogRow, { k, size }: Pick<Seal, 'k' | 'size'>): Failure {
+  return new Failure(EXIT.error, `epoch ${k}: expected it in ${origin}, got none: the salts of entries before ${size} are gone`, {
+    hint: 'somebody changed the store; see tallystick-agent verify',
+  });
 }
 
 function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, from: number, end: number): Generator<Uint8Array> {

@@ -153,6 +153,39 @@ describe('what the store does not have any more', () => {
   });
 });
 
+describe('epochs', () => {
+  const limits = { retentionSeconds: 1, quotaBytes: 1e9, freeFloorBytes: 0, whenFull: 'refuse' as const };
+  /** Of ten epochs the first five are pruned. */
+  const pruned = copiesOf(() => {
+    const device = newDevice();
+    device.with((writer) => writer.append(messages(100)), { entries: 10, bytes: 65_536 });
+    device.receive(50);
+    device.with((writer) => makeRoom(native, writer, limits, 4e9, 1e12));
+    device.with((writer) => {
+      writer.log.seal();
+    });
+    return device;
+  });
+
+  test('of pruned entries that are gone, as a recovery may leave it, are not asked for', () => {
+    const device = pruned();
+    const before = exported(device);
+    device.sql('DROP TRIGGER epoch_delete; DELETE FROM epoch WHERE id = 2; PRAGMA application_id = 1');
+    device.with(() => undefined);
+    expect(device.logs()[0]?.closed).toBe('the store was damaged');
+    expect(device.read((rows) => [rows.epoch(0, 2), rows.firstHeld(0)])).toEqual([undefined, 50]);
+    expect(exported(device)).toEqual(before);
+    expect(device.faults()).toEqual([]);
+  });
+
+  test('of held entries that are gone fail, and are found', () => {
+    const device = pruned();
+    device.sql('DROP TRIGGER epoch_delete; DELETE FROM epoch WHERE id = 6');
+    expect(() => exported(device)).toThrow(/^epoch 6: expected it in .*, got none: the salts of entries before 70 are gone$/);
+    expect(device.faults()).toContainEqual(expect.stringMatching(/: epoch 6: expected next, got epoch 7$/));
+  });
+});
+
 describe('beside a writer', () => {
   test('is all up to the seal that was the newest at its beginning, whatever is appended and sealed meanwhile', () => {
     const device = devices();

@@ -452,7 +452,12 @@ describe('what else is kept:', () => {
       /epoch 2: expected seal 1 at 101, where it begins, got seal 1 at 100 before it$/,
     ],
     ['where an epoch begins, before the log', 'UPDATE epoch SET start = -5 WHERE id = 2', /epoch 2: expected seal 1 at -5/],
-    ['an epoch, removed', 'DELETE FROM epoch WHERE id = 2', /entry 100: expected entry and payload/],
+    [
+      'an epoch, removed',
+      'DELETE FROM epoch WHERE id = 2',
+      /epoch 2: expected next, got epoch 3$/,
+      /entry 100: expected entry and payload/,
+    ],
     ['all epochs, removed', 'DELETE FROM epoch', /log: expected 307 entries, got 0$/],
     [
       'a receipt, of which only the size',
