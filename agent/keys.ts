@@ -23,6 +23,8 @@ const MAGIC = encodeUtf8('tallystick/key/1');
 const CHECKED_BYTES = MAGIC.length + 32 + 8 + 32;
 const SLOT_BYTES = CHECKED_BYTES + 32;
 
+const CLOSED = -1;
+
 type SlotNumber = (typeof SLOTS)[number];
 
 /**
@@ -90,10 +92,12 @@ export class KeyFile {
     this.#slots[slot] = next;
   }
 
+  /** May be called again: what fails after it closes all that it has, and must say what failed. */
   close(): void {
+    if (this.#fd === CLOSED) return;
     closeSync(this.#fd);
     // The number may be another file's soon, and keys are not to be written into that.
-    this.#fd = -1;
+    this.#fd = CLOSED;
   }
 
   #encode(key: EpochKey): Uint8Array {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
 import { KeyFile } from '../../agent/keys.ts';
 import type { Rows } from '../../agent/rows.ts';
@@ -134,6 +134,24 @@ describe('what a start has to wait for is told', () => {
       expect(device.faults()).toEqual([]);
     },
   );
+});
+
+test('where the next generation can not be made, says so, and closes all the same', () => {
+  const device = newDevice();
+  const writer = device.open();
+  writer.append(messages(1));
+  const away = `${device.paths.keys}.away`;
+  renameSync(device.paths.keys, away);
+  writeFileSync(device.paths.keys, '');
+  expect(() => {
+    writer.continueAs('a receipt has another root at 1', 0);
+  }).toThrow(/ENOTDIR|EEXIST/);
+  writer.close();
+  rmSync(device.paths.keys);
+  renameSync(away, device.paths.keys);
+  device.with((again) => again.append(messages(1, 1)));
+  expect(device.logs()).toHaveLength(1);
+  expect(device.faults()).toEqual([]);
 });
 
 describe('after a commit that failed', () => {
