@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chownSync, existsSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createFileDurably } from './durable-file.ts';
 import { EXIT, Failure } from './failure.ts';
@@ -50,10 +50,13 @@ export function findOwner(user: string): Owner {
   }
 }
 
-/** A folder and all that is in it: keys made by root must be readable by the service, and by nobody else. */
+/**
+ * A folder and all that is in it: keys made by root must be readable by the service, and by nobody else. In a folder that the service
+ * may write, a link is given and never what it points to, which may be any file of the system.
+ */
 export function giveTo(owner: Owner, folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    chownSync(join(entry.parentPath, entry.name), owner.uid, owner.gid);
+    lchownSync(join(entry.parentPath, entry.name), owner.uid, owner.gid);
   }
   chownSync(folder, owner.uid, owner.gid);
 }

@@ -1,10 +1,16 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
-import { findOwner, giveTo, ownerFor, writeConfig } from '../../program/install.ts';
+import { findOwner, giveTo, ownerFor, writeConfig, type Owner } from '../../program/install.ts';
 import { temporaryFolder } from '../agent/device.ts';
+
+/** Only root can give files away. */
+function someOwner(): Owner {
+  const { uid, gid } = userInfo();
+  return uid === 0 ? { uid: 12_345, gid: 23_456 } : { uid, gid };
+}
 
 describe('the owner of the files', () => {
   test('is found by name', () => {
@@ -46,11 +52,24 @@ describe('the owner of the files', () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'a', 'b'), { recursive: true });
     writeFileSync(join(folder, 'a', 'b', 'c'), '');
-    const isRoot = process.getuid?.() === 0;
-    const owner = isRoot ? { uid: 12_345, gid: 23_456 } : { uid: userInfo().uid, gid: userInfo().gid };
+    const owner = someOwner();
     giveTo(owner, folder);
     for (const path of ['.', 'a', 'a/b', 'a/b/c']) expect(statSync(join(folder, path))).toMatchObject(owner);
   });
+});
+
+test('a link is given to the owner, and not what it points to', () => {
+  const [folder, elsewhere] = [temporaryFolder(), temporaryFolder()];
+  writeFileSync(join(elsewhere, 'shadow'), '');
+  symlinkSync(join(elsewhere, 'shadow'), join(folder, 'file'));
+  symlinkSync(elsewhere, join(folder, 'folder'));
+  symlinkSync(join(elsewhere, 'none'), join(folder, 'nothing'));
+  const before = statSync(elsewhere);
+  const owner = someOwner();
+  giveTo(owner, folder);
+  for (const name of ['file', 'folder', 'nothing']) expect(lstatSync(join(folder, name))).toMatchObject(owner);
+  for (const path of [elsewhere, join(elsewhere, 'shadow')])
+    expect(statSync(path)).toMatchObject({ uid: before.uid, gid: before.gid });
 });
 
 describe('the configuration', () => {
