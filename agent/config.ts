@@ -116,7 +116,11 @@ const SETTINGS = v.strictObject({
       'Who may write to runtime.socket may have messages recorded: users of its group, by usermod -aG tallystick USER.',
     ),
     tcp_port: setting(integer(0, 65_535), 0, 'Port of 127.0.0.1 that takes messages from any local process; 0 for none.'),
-    max_body_bytes: setting(integer(1024, 2 ** 30), 16 * MIB, 'Longer requests are refused (413), and so is JSON of over 1 MiB for one message.'),
+    max_body_bytes: setting(
+      integer(1024, 2 ** 30),
+      16 * MIB,
+      'Longer requests are refused (413), and so is JSON of over 1 MiB for one message.',
+    ),
   }),
   uplink: v.strictObject({
     url: setting(URL_OF_BROKER, '', 'The broker on the way to the collector; with "" nothing is delivered.'),

@@ -22,7 +22,7 @@ export function initCollector(options: { fleet: string; user?: string }, command
   const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
   const { values } = loadCollectorConfig({ ...sources, flags: { ...sources.flags, ...given } });
   const [store, keys] = [storePath(values), keyPaths(values)];
-  const made = init({ suite: native, fleet: options.fleet, store, keys, random: () => randomBytes(32) });
+  const made = init({ suite: native, fleet: options.fleet, store, keys, random: () => randomBytes(32), owner });
   if (owner !== undefined) giveTo(owner, values.store.directory);
   const trust = trustLines(made);
   printResult(terminal, command, {

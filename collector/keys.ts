@@ -1,7 +1,8 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createFileDurably, syncFolder } from '../program/durable-file.ts';
 import { EXIT, exitOfUnread, Failure } from '../program/failure.ts';
+import { makeFolder, type Owner } from '../program/install.ts';
 import { decodeBase64, encodeBase64, encodeHex, encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { collectorName, fleetLogName } from '../tlog/origin.ts';
@@ -32,12 +33,18 @@ export interface Keys {
   readonly logKey: NoteKey;
 }
 
-/** Makes the files that are not there; those that are stay. `random` gives 32 bytes that nobody can guess. */
-export function createKeys(paths: KeyPaths, fleet: string, random: () => Uint8Array): void {
+/**
+ * Makes the files that are not there, which are the `owner`'s from the beginning (undefined: of who runs this); those that are stay as
+ * they are. `random` gives 32 bytes that nobody can guess.
+ */
+export function createKeys(paths: KeyPaths, fleet: string, random: () => Uint8Array, owner: Owner | undefined): void {
   for (const [path, name] of named(paths, fleet)) {
     if (existsSync(path)) continue;
-    mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_FOLDER });
-    createFileDurably(path, formatKeyFile({ name, seed: random() }), { mode: PRIVATE });
+    makeFolder(dirname(path), PRIVATE_FOLDER, owner);
+    createFileDurably(path, formatKeyFile({ name, seed: random() }), {
+      mode: PRIVATE,
+      ...(owner === undefined ? {} : { owner }),
+    });
   }
 }
 

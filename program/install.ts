@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, existsSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { createFileDurably } from './durable-file.ts';
 import { EXIT, Failure } from './failure.ts';
 
@@ -59,6 +59,13 @@ export function giveTo(owner: Owner, folder: string): void {
     lchownSync(join(entry.parentPath, entry.name), owner.uid, owner.gid);
   }
   chownSync(folder, owner.uid, owner.gid);
+}
+
+/** Makes a folder, and those above it that are not there: they are the owner's. What is there stays as it is. */
+export function makeFolder(folder: string, mode: number, owner: Owner | undefined): void {
+  const first = mkdirSync(folder, { recursive: true, mode });
+  if (first === undefined || owner === undefined) return;
+  for (let made = resolve(folder); made.startsWith(resolve(first)); made = dirname(made)) lchownSync(made, owner.uid, owner.gid);
 }
 
 /** True if the file was written, false where there is one already. */

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync, type Stats } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +8,7 @@ import { collectorProgram } from '../../collector/commands.ts';
 import type { Line } from '../../collector/line.ts';
 import { runProgram, type Terminal } from '../../program/command.ts';
 import { EXIT } from '../../program/failure.ts';
+import { findOwner, type Owner } from '../../program/install.ts';
 import { native } from '../../program/native.ts';
 import { decodeBase64 } from '../../tlog/bytes.ts';
 import { formatEnrolment, parseEnrolment, signEnrolment } from '../../tlog/enrolment.ts';
@@ -124,6 +126,10 @@ async function filled(): Promise<Machine> {
   return machine;
 }
 
+function pick({ uid, gid }: Stats): Owner {
+  return { uid, gid };
+}
+
 describe('init', () => {
   test('makes keys that only their owner reads, a store and a configuration, and prints a trust file', async () => {
     const machine = newMachine();
@@ -160,6 +166,26 @@ describe('init', () => {
     expect(first).toContain('collector.fleet');
     expect(second.split('\n')[1]).toMatch(/^fleet acme\.example\+/);
     expect(existsSync(join(two.folder, 'store', 'keys'))).toBe(false);
+  });
+
+  test('gives keys that it makes elsewhere, and the folders made for them, to the user of the service', async () => {
+    const machine = newMachine();
+    const keys = join(machine.folder, 'srv', 'fleet', 'keys');
+    const set = ['fleet', 'collector', 'log'].flatMap((name) => ['--set', `keys.${name}_file=${join(keys, `${name}.key`)}`]);
+    const user = userInfo().uid === 0 ? 'nobody' : userInfo().username;
+    const owner = findOwner(user);
+    const before = statSync(machine.folder);
+    await machine.ok('init', '--fleet', FLEET, '--user', user, ...set);
+    for (const path of [
+      'srv',
+      'srv/fleet',
+      'srv/fleet/keys',
+      'srv/fleet/keys/fleet.key',
+      'srv/fleet/keys/log.key',
+      'store/collector.db',
+    ])
+      expect({ path, ...pick(statSync(join(machine.folder, path))) }).toEqual({ path, ...owner });
+    expect(pick(statSync(machine.folder))).toEqual(pick(before));
   });
 
   test.each<[string, (file: string) => void, string]>([

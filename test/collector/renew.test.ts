@@ -35,7 +35,7 @@ function keyFiles(): KeyPaths {
   const seeds = [KEYS.fleet.seed, KEYS.collector.seed, KEYS.log.seed];
   const inFolder = (name: string): string => join(folder, `${name}.key`);
   const paths = { fleet: inFolder('fleet'), collector: inFolder('collector'), log: inFolder('log') };
-  createKeys(paths, FLEET, () => seeds.shift() ?? seed(0));
+  createKeys(paths, FLEET, () => seeds.shift() ?? seed(0), undefined);
   return paths;
 }
 
