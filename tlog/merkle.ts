@@ -105,7 +105,10 @@ export function inclusionProof(suite: Suite, index: number, size: number, subtre
   return inclusionPath(index, size).map((step) => hashOf(suite, step, size, subtree));
 }
 
-/** PROOF(size1, D[size2]) of RFC 6962 §2.1.2, `0 < size1 ≤ size2`; empty if they are equal. */
+/**
+ * PROOF(size1, D[size2]) of RFC 6962 §2.1.2, `0 < size1 ≤ size2`; empty if they are equal. Not used by the programs here: for those who
+ * serve a log to witnesses and monitors.
+ */
 export function consistencyProof(suite: Suite, size1: number, size2: number, subtree: Subtree): Uint8Array[] {
   return consistencyPath(size1, size2).map((step) => hashOf(suite, step, size2, subtree));
 }
@@ -121,7 +124,8 @@ export function verifyInclusion(suite: Suite, { index, size, leafHash, root, pro
 
 /**
  * RFC 9162 §2.1.4.2. `malformed`: no proof for these sizes has this form; `mismatch`: it leads to another old or new root.
- * An old size of 0 is `malformed`: every tree begins with the empty one, there is nothing to prove.
+ * An old size of 0 is `malformed`: every tree begins with the empty one, there is nothing to prove. Not used by the programs here: for
+ * witnesses and monitors of a log.
  */
 export function verifyConsistency(suite: Suite, { size1, size2, root1, root2, proof }: Consistency): void {
   const path = consistencyPath(size1, size2);

@@ -33,7 +33,10 @@ export function foldHeader({ topic, attributes }: ProducerHeader, payloadBytes: 
   return { topic: '', attributes: [FOLDED], before };
 }
 
-/** The producer's header and payload of a payload that begins with {@link FoldedHeader.before}. Throws `malformed`. */
+/**
+ * The producer's header and payload of a payload that begins with {@link FoldedHeader.before}. Throws `malformed`. Not used by the
+ * programs here, which show a payload as it is: for whoever reads messages out of a log.
+ */
 export function unfoldPayload(payload: Uint8Array): ProducerHeader & { readonly payload: Uint8Array } {
   const reader = new Reader(payload);
   reader.tuple(3, 'folded payload');
