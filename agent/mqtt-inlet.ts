@@ -35,7 +35,7 @@ export interface InletOptions extends Omit<CaptureParts, 'logger'> {
   readonly send: (bytes: Uint8Array) => void;
   /** A commit failed: nothing more can be taken on this connection. */
   readonly onFailed: (error: unknown) => void;
-  /** A message can't become an entry: it is acknowledged once one of the agent's own, which says so, is committed. */
+  /** A message can't become an entry, and one of the agent's own, which says so, is committed; with that it is acknowledged. */
   readonly onRefused: (reason: string) => void;
 }
 
@@ -55,6 +55,7 @@ export class MqttInlet implements PublishHandler {
   /** Of the bytes that are being read. */
   #messages: Message[] = [];
   #acks: number[] = [];
+  #refused: string[] = [];
   #reading: Reading | undefined;
   /** Acknowledgements that go with the newest messages which wait for their commit. */
   #newest: number[] | undefined;
@@ -124,11 +125,13 @@ export class MqttInlet implements PublishHandler {
   onRead(): void {
     const messages = this.#messages;
     const acks = this.#acks;
+    const refused = this.#refused;
     this.#messages = [];
     this.#acks = [];
+    this.#refused = [];
     this.#reading = undefined;
     if (acks.length > 0) this.#window.heard(acks.length, this.#options.nowMs());
-    if (messages.length > 0) this.#commit(messages, acks);
+    if (messages.length > 0) this.#commit(messages, acks, refused);
     else if (this.#newest !== undefined) this.#newest.push(...acks);
     else if (acks.length > 0) this.#acknowledge(acks);
     if (this.#window.isFull) this.#options.group.hurry();
@@ -149,7 +152,7 @@ export class MqttInlet implements PublishHandler {
 
   #refuse(publish: Unreadable): void {
     const reason = `${publish.shownTopic}: ${publish.why}`;
-    this.#options.onRefused(reason);
+    this.#refused.push(reason);
     this.#take(publish, event(this.#now(), 'refused', { count: 1, reason }));
   }
 
@@ -158,11 +161,12 @@ export class MqttInlet implements PublishHandler {
     if (qos !== 0) this.#acks.push(ACKNOWLEDGE[qos] * 65_536 + packetId);
   }
 
-  #commit(messages: readonly Message[], acks: number[]): void {
+  #commit(messages: readonly Message[], acks: number[], refused: readonly string[]): void {
     this.#newest = acks;
     this.#settled = this.#options.group.add(messages).then(
       () => {
         this.#wasUseful = true;
+        for (const reason of refused) this.#options.onRefused(reason);
         if (this.#newest === acks) this.#newest = undefined;
         if (acks.length > 0) this.#acknowledge(acks);
       },

@@ -297,6 +297,15 @@ describe('a message that no entry can hold is acknowledged, or it would come for
     expect(whole.writes).toEqual([[1, 2, 3]]);
   });
 
+  test("where that entry can't be committed nothing is, and nothing counts as refused: it comes again", async () => {
+    const full = new Error('full');
+    const whole = newInlet({ fail: full });
+    whole.hear({ topic: NOT_UTF8, qos: 1, id: 1 });
+    whole.group.commit();
+    await turn();
+    expect([whole.writes, whole.refused, whole.failures]).toEqual([[], [], [full]]);
+  });
+
   test('of QoS 0 there is nothing to acknowledge', async () => {
     const whole = newInlet();
     whole.hear({ topic: NOT_UTF8 });
