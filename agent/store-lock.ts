@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { existsSync, truncateSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, lstatSync, openSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
 import { createPrivate } from '../program/sqlite.ts';
@@ -14,8 +14,8 @@ export class StoreLock {
 
   /** Throws (try later) where another process holds it. */
   constructor(path: string) {
-    clearDamaged(path);
     this.#db = attempt(STORE.program, path, () => {
+      clearDamaged(path);
       // Whoever may read this file can keep the agent from starting.
       createPrivate(path);
       return new Database(path, { timeout: 0 });
@@ -47,17 +47,34 @@ export class StoreLock {
 
 /**
  * The file holds nothing but the lock itself: what a dying card made of it is not to keep the agent from starting. SQLite asks for the
- * lock before it looks at what is there, so nobody holds a file that it finds to be none of its own.
+ * lock before it looks at what is there, so nobody holds a file that it finds to be none of its own. A link is not followed: root runs
+ * this too, in a folder that is the service's, and what it led to would be emptied.
  */
 function clearDamaged(path: string): void {
-  if (!existsSync(path)) return;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isFile()) {
+    const kind = found.isSymbolicLink() ? 'a symbolic link' : 'something of another kind';
+    throw new Failure(EXIT.error, `${path}: expected a file or nothing, got ${kind}`, {
+      hint: 'the agent makes no such thing: find out who did, then remove it',
+    });
+  }
   const db = new Database(path, { timeout: 0 });
   try {
     db.pragma('schema_version');
   } catch (error) {
     if (!(error instanceof Database.SqliteError) || !['SQLITE_NOTADB', 'SQLITE_CORRUPT'].includes(error.code)) return;
-    truncateSync(path);
+    empty(path);
   } finally {
     db.close();
+  }
+}
+
+function empty(path: string): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  try {
+    ftruncateSync(file);
+  } finally {
+    closeSync(file);
   }
 }

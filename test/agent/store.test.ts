@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { EntryRow } from '../../agent/row.ts';
@@ -301,6 +301,29 @@ describe('the lock', () => {
     device.with((again) => {
       expect(again.log.size).toBe(2);
     }, WIDE);
+  });
+
+  test('is made anew of what a dying card left of it', () => {
+    const path = join(temporaryFolder(), 'lock.db');
+    writeFileSync(path, 'no database'.repeat(100));
+    new StoreLock(path).release();
+    expect(readFileSync(path)).toHaveLength(0);
+  });
+
+  test.each<[string, (path: string, folder: string) => void, RegExp]>([
+    ['a link to a file', (path, folder) => symlinkSync(join(folder, 'foreign'), path), /got a symbolic link/],
+    ['a link to nothing', (path, folder) => symlinkSync(join(folder, 'none'), path), /got a symbolic link/],
+    ['a folder', (path) => mkdirSync(path), /got something of another kind/],
+  ])('touches nothing where it is %s', (_, plant, words) => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'lock.db');
+    writeFileSync(join(folder, 'foreign'), 'of somebody else');
+    plant(path, folder);
+    const error = failure(() => new StoreLock(path));
+    expect([error.exitCode, error.message]).toEqual([EXIT.error, expect.stringMatching(words)]);
+    expect(error.hint).toContain('remove it');
+    expect(readFileSync(join(folder, 'foreign'), 'utf8')).toBe('of somebody else');
+    expect(existsSync(join(folder, 'none'))).toBe(false);
   });
 
   test('needs a folder', () => {
