@@ -48,6 +48,7 @@ const FILES = [
   'program/durable-file.ts',
   'program/install.ts',
   'program/output.ts',
+  'program/read-at.ts',
   'program/sqlite.ts',
   'program/sqlite-pages.ts',
   'program/sqlite-wal.ts',
