@@ -1,13 +1,12 @@
 import { plural } from '../program/plural.ts';
 import { checkDevice } from '../tlog/origin.ts';
 import { TlogError, type Code } from '../tlog/error.ts';
-import { parseCheckpointText } from '../tlog/checkpoint.ts';
-import { parseNote } from '../tlog/note.ts';
 import { decodeSegment, type SignedSegment } from '../tlog/segment.ts';
 import { takeSegment } from './admit.ts';
+import { Allowance } from './allowance.ts';
 import type { Answer, Notice, Received } from './answer.ts';
 import { takeFork, takeSigned, verifySigned } from './claim.ts';
-import { newCourse, refuse, tellFork, type Course } from './course.ts';
+import { newCourse, refuse, tellFork, tellSpent, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
 import { enrol } from './enrol.ts';
 import { advanceFleetLog } from './fleet-log.ts';
@@ -37,6 +36,7 @@ export class Collector {
   readonly #parts: Parts;
   readonly #early: EarlySegments;
   readonly #refusals: Refusals;
+  readonly #allowance: Allowance;
   /** Leaves of the fleet log before this one were looked at for admissions that other processes gave. */
   #seenLeaves: number;
   /** Hellos that are not to be answered before the next tick, one a log. */
@@ -51,6 +51,7 @@ export class Collector {
     this.#parts = parts;
     this.#early = new EarlySegments(parts.limits.earlySegments);
     this.#refusals = new Refusals(parts.store, parts.limits.samples);
+    this.#allowance = new Allowance(parts.limits.deviceBytesADay);
     this.#seenLeaves = parts.store.fleet.leafCount();
     takeCheckpointFile(parts, parts.checkpointFile);
   }
@@ -155,11 +156,12 @@ export class Collector {
         throw new TlogError('origin', `topic: expected a device that is admitted, got ${message.device}`);
       }
       if (message.kind === 'checkpoint') {
-        log = findLog(this.#parts, originOf(message.bytes), message.device); // Step 2
+        log = findLog(this.#parts, message.bytes, message.device); // Step 2
         return this.#checkpoint(message, log, nowSeconds, course) ? log : undefined;
       }
+      this.#allowance.check(message.device, nowSeconds);
       const segment = decodeSegment(message.bytes, this.#parts.inflate); // Step 1
-      log = findLog(this.#parts, originOf(segment.checkpoint), message.device); // Step 2
+      log = findLog(this.#parts, segment.checkpoint, message.device); // Step 2
       return this.#segment(message, segment, log, nowSeconds, course);
     } catch (error) {
       refuse(message, error, course, log);
@@ -174,13 +176,9 @@ export class Collector {
       if (taken.kind !== 'extended') return taken.row;
       const { row, forks } = taken;
       const { device, origin, size } = row;
-      course.notices.push({
-        level: 'info',
-        event: 'extended',
-        device,
-        origin,
-        text: `${origin} has ${size} ${plural(size, 'entry', 'entries')}`,
-      });
+      const text = `${origin} has ${size} ${plural(size, 'entry', 'entries')}`;
+      course.notices.push({ level: 'info', event: 'extended', device, origin, text });
+      if (this.#allowance.spend(device, size - segment.start, segment.items.length)) tellSpent(course, row);
       for (const fork of forks) tellFork(course, row, fork.size);
       return row;
     } catch (error) {
@@ -242,8 +240,4 @@ export class Collector {
     this.#admitted.clear();
     return answers;
   }
-}
-
-function originOf(note: Uint8Array): string {
-  return parseCheckpointText(parseNote(note).text).origin;
 }

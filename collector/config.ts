@@ -52,6 +52,11 @@ const SETTINGS = v.strictObject({
       'Segments of a log that are held in memory for a moment because one before them is missing.',
     ),
     samples: setting(integer(0, 1000), 8, 'Refused messages that are kept, of each device, kind and reason.'),
+    device_mib_a_day: setting(
+      integer(0, 1_000_000),
+      0,
+      'MiB that one device may add to the store a day (UTC), a backlog included, then nothing is taken of it until tomorrow;\n0: as much as it likes.',
+    ),
   }),
   mqtt: v.strictObject({
     url: setting(URL_OR_NONE, '', 'The broker that the agents publish to. "": none, see [broker].'),

@@ -12,6 +12,8 @@ import { openKeys, type KeyPaths, type Keys } from './keys.ts';
 import type { Parts } from './parts.ts';
 import { Store } from './store.ts';
 
+const MIB = 2 ** 20;
+
 /** What the commands get from the process, which only main.ts looks at. */
 export interface Context {
   readonly terminal: Terminal;
@@ -51,7 +53,8 @@ export function openParts(config: CollectorConfig): Parts {
     throw error;
   }
   const { waiting, waiting_of_device: waitingOfDevice, early_segments: earlySegments, samples } = config.limits;
-  const limits = { waiting, waitingOfDevice, earlySegments, samples };
+  const deviceBytesADay = config.limits.device_mib_a_day * MIB;
+  const limits = { waiting, waitingOfDevice, earlySegments, samples, deviceBytesADay };
   return { suite: native, inflate, store, keys, checkpointFile: checkpointPath(storePath(config), keys.logKey), limits };
 }
 

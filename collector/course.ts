@@ -35,3 +35,8 @@ export function tellFork({ notices }: Course, { device, origin }: LogRow, size: 
   const text = `${origin}: its identity key signed two roots at ${size}`;
   notices.push({ level: 'alarm', event: 'fork', device, origin, code: 'fork', text });
 }
+
+export function tellSpent({ notices }: Course, { device, origin }: LogRow): void {
+  const text = `${device} added to the store what one device may a day (limits.device_mib_a_day): no more is taken of it until tomorrow, UTC`;
+  notices.push({ level: 'alarm', event: 'refused', device, origin, code: 'limit', text });
+}

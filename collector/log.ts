@@ -1,6 +1,8 @@
 import { concat } from '../tlog/bytes.ts';
+import { parseCheckpointText } from '../tlog/checkpoint.ts';
 import { TlogError } from '../tlog/error.ts';
 import { rootOf, Tree } from '../tlog/merkle.ts';
+import { parseNote } from '../tlog/note.ts';
 import { logId, parseOrigin } from '../tlog/origin.ts';
 import type { Suite } from '../tlog/suite.ts';
 import type { HeldLog } from '../tlog/verify.ts';
@@ -11,8 +13,9 @@ import type { LogTable } from './log-table.ts';
 
 export const HASH_BYTES = 32;
 
-/** Step 2 of FORMAT.md §7: the admitted log of this name, which must be of the device that the topic names; else `origin`. */
-export function findLog({ store }: Pick<Parts, 'store'>, origin: string, device: string): LogRow {
+/** Step 2 of FORMAT.md §7: the admitted log of this checkpoint, which must be of the device that the topic names; else `origin`. */
+export function findLog({ store }: Pick<Parts, 'store'>, checkpoint: Uint8Array, device: string): LogRow {
+  const { origin } = parseCheckpointText(parseNote(checkpoint).text);
   if (parseOrigin(origin).device !== device) {
     throw new TlogError('origin', `topic: expected a log of device ${device}, got ${origin}`);
   }

@@ -13,6 +13,8 @@ export interface Limits {
   readonly earlySegments: number;
   /** Refused messages of one device, kind and code. */
   readonly samples: number;
+  /** What one device may add to the store a day; 0: as much as it likes. */
+  readonly deviceBytesADay: number;
 }
 
 /** What every decision is made with. */

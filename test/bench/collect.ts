@@ -26,7 +26,7 @@ const WINDOW = 8;
 const FLEET = 'bench';
 const DEVICE = 'gateway-1';
 const NOW_SECONDS = 1_800_000_000;
-const LIMITS = { waiting: 1, waitingOfDevice: 1, earlySegments: 8, samples: 8 };
+const LIMITS = { waiting: 1, waitingOfDevice: 1, earlySegments: 8, samples: 8, deviceBytesADay: 0 };
 
 /** What an agent would send, all of it in memory. */
 interface Load {

@@ -36,7 +36,7 @@ export const KEYS: Keys = {
   logKey: noteKey(fleetLogSigner),
 };
 
-export const LIMITS: Limits = { waiting: 6, waitingOfDevice: 3, earlySegments: 4, samples: 2 };
+export const LIMITS: Limits = { waiting: 6, waitingOfDevice: 3, earlySegments: 4, samples: 2, deviceBytesADay: 0 };
 
 /** A moment after all that `test/support/log.ts` makes. */
 export const NOW = START_SECONDS + 100_000;

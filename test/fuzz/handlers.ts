@@ -45,7 +45,7 @@ function collector(folder: string): Target {
     store.fleet.insert({ fleetVkey: formatVkey(fleetKey), collectorVkey: formatVkey(collectorKey), logVkey: formatVkey(logKey) });
   });
   const keys = { fleet: fleetSigner, fleetKey, collector: collectorSigner, collectorKey, log: fleetLogSigner, logKey };
-  const limits = { waiting: 64, waitingOfDevice: 4, earlySegments: 8, samples: 2 };
+  const limits = { waiting: 64, waitingOfDevice: 4, earlySegments: 8, samples: 2, deviceBytesADay: 0 };
   const parts = { suite: native, inflate, store, keys, checkpointFile: checkpointPath(path, logKey), limits };
   const taking = new Collector(parts);
   taking.receive({ kind: 'enroll', device: 'pump-7', bytes: log.enrolment }, START_SECONDS);

@@ -342,7 +342,7 @@ function siteIn(folder: string, programs: Programs): Site {
     },
     work: (work) => {
       const store = CollectorStore.open(path, 'write');
-      const limits = { waiting: 6, waitingOfDevice: 3, earlySegments: 4, samples: 2 };
+      const limits = { waiting: 6, waitingOfDevice: 3, earlySegments: 4, samples: 2, deviceBytesADay: 0 };
       const opened = openKeys(native, keys, FLEET);
       const checkpointFile = checkpointPath(path, opened.logKey);
       const parts: Parts = { suite: native, inflate, store, keys: opened, checkpointFile, limits };
