@@ -10,13 +10,14 @@ import { TlogError } from '../tlog/error.ts';
 import { appendLines } from './append.ts';
 import { startCaptures } from './captures.ts';
 import { Clock } from './clock.ts';
+import type { AgentConfig } from './config.ts';
 import { loadConfig, openWriter, type Context } from './context.ts';
 import { createLogger } from '../program/logger.ts';
 import { plural } from '../program/plural.ts';
 import { gather } from './known.ts';
 import { Pulse } from './live.ts';
 import { reportOf } from './report.ts';
-import { freeBytes } from './retention.ts';
+import { freeBytes, makeRoom, usageOf, type RetentionLimits } from './retention.ts';
 import { run } from './run.ts';
 import { uplink } from './uplink.ts';
 import { uplinkOptions } from './uplink-config.ts';
@@ -59,12 +60,7 @@ export async function runService(_: object, command: Command, context: Context):
       signal,
       sealIntervalMs: values.seal.interval_s * 1000,
       heartbeatIntervalMs: values.heartbeat.interval_s * 1000,
-      retention: {
-        retentionSeconds: values.store.retention_days * 86_400,
-        quotaBytes: values.store.quota_bytes,
-        freeFloorBytes: values.store.free_floor_bytes,
-        whenFull: values.store.when_full,
-      },
+      retention: retentionOf(values),
       freeBytes: () => freeBytes(values.store.directory),
       startCaptures: (onFatal) =>
         startCaptures(
@@ -110,6 +106,25 @@ function orEnd<T>(work: () => T, writer: Writer, onFatal: (error: unknown) => vo
   }
 }
 
+/** Nobody looks again in a few seconds, as in the service, and a batch may be more than what one look makes room for. */
+function makeAllRoom(writer: Writer, values: AgentConfig, clock: Clock): void {
+  const free = (): number => freeBytes(values.store.directory);
+  const used = (): number => usageOf(writer.store.rows, free()).usedBytes;
+  for (let [before, now] = [Infinity, used()]; now < before; [before, now] = [now, used()]) {
+    writer.isFull = makeRoom(native, writer, retentionOf(values), clock.read().time / 1e6, free()) === 'full';
+    if (!writer.isFull) return;
+  }
+}
+
+function retentionOf({ store }: AgentConfig): RetentionLimits {
+  return {
+    retentionSeconds: store.retention_days * 86_400,
+    quotaBytes: store.quota_bytes,
+    freeFloorBytes: store.free_floor_bytes,
+    whenFull: store.when_full,
+  };
+}
+
 /** Tells systemd that the start takes longer, not more often than it has to be told. */
 function extendEach(notifier: StartNotifier, nowMs: () => number): (seconds: number) => void {
   let due = -Infinity;
@@ -143,12 +158,17 @@ export async function append(
       batchLines: options.batch,
       maxPayloadBytes: values.capture.max_payload_bytes,
       read: () => clock.read(),
-      append: (messages) => writer.append(messages),
+      append: (messages) => {
+        // Before: what fails after the commit would say that these messages were not recorded.
+        makeAllRoom(writer, values, clock);
+        return writer.append(messages);
+      },
       onProgress: (bytes, messages) => {
         progress.update(input.isFile() ? Math.min(bytes, input.size) : messages);
       },
     });
     writer.log.seal();
+    makeAllRoom(writer, values, clock);
     progress.end();
     const last = writer.log.size - 1;
     const range = count === 0 ? '' : first === last ? `, entry ${first}` : `, entries ${first} to ${last}`;
