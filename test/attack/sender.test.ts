@@ -24,10 +24,10 @@ test('an entry as the agent makes it: the source is not theirs to name, and keys
 
 test('what was recorded stays: the same message again is another entry', () => {
   const { pump } = newScene();
-  const count = (): number => pump.db((db) => db.prepare('SELECT count(*) FROM entry').pluck().get() as number);
-  const before = count();
+  const last = (): number => pump.db((db) => db.prepare('SELECT max(id) FROM entry').pluck().get() as number);
+  const before = last();
   pump.append({ topic: 'plant', payload: encodeUtf8('1') });
   pump.append({ topic: 'plant', payload: encodeUtf8('1') });
-  expect(count()).toBeGreaterThanOrEqual(before + 2);
+  expect(last()).toBeGreaterThanOrEqual(before + 2);
   expect(pump.verify().code).toBe(0);
 });
