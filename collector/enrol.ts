@@ -120,7 +120,9 @@ function wait(parts: Parts, enrolment: Enrolment, note: Uint8Array, nowSeconds: 
   const { store } = parts;
   const origin = enrolment.identity.name;
   const { device } = parseOrigin(origin);
-  const { row, isNew } = store.transaction(() => {
+  const put = store.transaction(() => {
+    // Admitted meanwhile: with a place among those that wait too, its fingerprint would be that of two.
+    if (store.logs.byOrigin(origin) !== undefined) return undefined;
     const before = store.enrolments.waitingOf(origin);
     if (before === undefined) makeRoom(parts, device, nowSeconds);
     else checkSame(parts, enrolment, before.note);
@@ -131,6 +133,8 @@ function wait(parts: Parts, enrolment: Enrolment, note: Uint8Array, nowSeconds: 
     store.enrolments.putWaiting({ ...waiting, note });
     return { row: waiting, isNew: before === undefined };
   });
+  if (put === undefined) return { answers: greet(parts, origin, nowSeconds), notices: [] };
+  const { row, isNew } = put;
   const standing = row.refused === null ? 'waiting' : 'retired';
   const reason =
     row.refused ??

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { listDevices } from '../../collector/device.ts';
 import { approve } from '../../collector/enrol.ts';
 import { createToken } from '../../collector/token.ts';
+import { native } from '../../program/native.ts';
 import { buildLog, random } from '../support/log.ts';
 import { newSite, NOW, siteOf, type Site } from './site.ts';
 
@@ -124,6 +126,17 @@ describe('two collectors on one store', () => {
     one.hello(PUMP);
     approve(one.parts, PUMP.identity.name, NOW);
     for (const site of [one, two]) expect(site.tick().state?.standing).toBe('admitted');
+  });
+
+  test('an operator admits a device while its hello is taken: it is greeted, and does not wait too', () => {
+    const one = newSite();
+    const two = one.another();
+    one.hello(PUMP);
+    meanwhile(one, () => {
+      approve(two.parts, PUMP.identity.name, NOW);
+    });
+    expect(one.hello(PUMP, NOW + 1).state?.standing).toBe('admitted');
+    expect(listDevices(native, one.parts.store).map(({ standing }) => standing)).toEqual(['admitted']);
   });
 
   test('the fleet log is advanced by either, never signed twice at a size', () => {
