@@ -39,6 +39,8 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
     }
     last = seal;
   }
+  // Nothing is held below a seal: only this tells what is left out.
+  if (last !== undefined && last.size <= from) yield encodeRecord(edge(suite, rows, row, from));
   if (last === undefined || identity === undefined) return;
   const note = signCheckpoint(suite, { origin: row.origin, size: last.size, root: last.root }, identity);
   yield encodeRecord({ kind: 'checkpoint', note });

@@ -153,6 +153,20 @@ describe('what the store does not have any more', () => {
   });
 });
 
+test('of a log that is pruned up to its newest seal the export says so', () => {
+  const device = newDevice();
+  device.with((writer) => writer.append(messages(20)), { entries: 10, bytes: 65_536 });
+  device.receive(20);
+  const limits = { retentionSeconds: 1, quotaBytes: 1e9, freeFloorBytes: 0, whenFull: 'refuse' as const };
+  device.with((writer) => makeRoom(native, writer, limits, 4e9, 1e12));
+  const bytes = exported(device);
+  expect(kinds(bytes)).toEqual(['admission', 'seal', 'seal', 'receipt', 'from', 'checkpoint']);
+  const audited = audit(device, bytes);
+  expect(audited.verdict).toBe('incomplete');
+  expect(audited.text).toMatch(/0 to 19 are not here: the export begins with entry 20\n/);
+  expect(audited.text).toContain('the log ends with entry 19');
+});
+
 describe('epochs', () => {
   const limits = { retentionSeconds: 1, quotaBytes: 1e9, freeFloorBytes: 0, whenFull: 'refuse' as const };
   /** Of ten epochs the first five are pruned. */
