@@ -8,7 +8,7 @@ import type { Seal } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type Signer } from '../tlog/vkey.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { extentOf, sealsIn } from './extent.ts';
+import { extentOf, receiptsIn, sealsIn } from './extent.ts';
 import { entryPayloadHash, isErased, saltsOfRow } from './salts.ts';
 import type { EpochRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -23,7 +23,8 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
   const extent = extentOf(rows, row.number);
   const { from } = extent;
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
-  const receipts = [...extent.receipts];
+  const receipts = receiptsIn(rows, row.number, extent);
+  let receipt = receipts.next().value;
   let last: Omit<Seal, 'logId'> | undefined;
   for (const seal of sealsIn(rows, row.number, extent)) {
     if (seal.size > from) {
@@ -33,9 +34,8 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
       yield* exportEpoch(suite, rows, row, epoch, Math.max(from, epoch.start), seal.size);
     }
     yield encodeRecord({ kind: 'seal', seal: { ...seal, logId: id } });
-    while (receipts[0] !== undefined && receipts[0].size <= seal.size) {
-      yield encodeRecord({ kind: 'receipt', note: receipts[0].note });
-      receipts.shift();
+    for (; receipt !== undefined && receipt.size <= seal.size; receipt = receipts.next().value) {
+      yield encodeRecord({ kind: 'receipt', note: receipt.note });
     }
     last = seal;
   }

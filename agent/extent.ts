@@ -10,20 +10,21 @@ export interface Extent {
   /** Index of the oldest entry that is held. */
   readonly from: number;
   readonly size: number;
-  /** All of the log's, the open one too. */
-  readonly epochs: readonly EpochRow[];
+  /** The number of the newest one, which is open, and one. */
+  readonly epochs: number;
   /** The number of the newest one and one. */
   readonly seals: number;
-  readonly receipts: readonly ReceiptRow[];
+  /** Entries that the largest receipt covers. */
+  readonly receipted: number;
 }
 
 export function extentOf(rows: Rows, log: number): Extent {
   return rows.snapshot(() => ({
     from: rows.firstHeld(log),
     size: rows.size(log),
-    epochs: rows.epochs(log),
+    epochs: (rows.epochOf(log)?.k ?? -1) + 1,
     seals: (rows.lastSeal(log)?.k ?? -1) + 1,
-    receipts: rows.receipts(log),
+    receipted: rows.receipted(log),
   }));
 }
 
@@ -31,5 +32,28 @@ export function* sealsIn(rows: Rows, log: number, { seals }: Extent): Generator<
   for (const seal of rows.seals(log)) {
     if (seal.k >= seals) return;
     yield seal;
+  }
+}
+
+/** Each with the one after it. */
+export function* epochsIn(
+  rows: Rows,
+  log: number,
+  { epochs }: Extent,
+): Generator<[epoch: EpochRow, after: EpochRow | undefined]> {
+  let epoch: EpochRow | undefined;
+  for (const after of rows.epochs(log)) {
+    if (after.k >= epochs) break;
+    if (epoch !== undefined) yield [epoch, after];
+    epoch = after;
+  }
+  if (epoch !== undefined) yield [epoch, undefined];
+}
+
+/** By size. */
+export function* receiptsIn(rows: Rows, log: number, { receipted }: Extent): Generator<ReceiptRow, undefined> {
+  for (const receipt of rows.receipts(log)) {
+    if (receipt.size > receipted) return;
+    yield receipt;
   }
 }

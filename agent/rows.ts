@@ -6,13 +6,8 @@ import type { Suite } from '../tlog/suite.ts';
 import { integrityOf, preparedOf, schemaOf, type Prepared } from '../program/sqlite.ts';
 import { damagedStore } from './damage.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
+import { pages, ROWS_A_READ } from './pages.ts';
 import { LOG_STRIDE } from './schema.ts';
-
-/**
- * Rows a reader takes at once: no read transaction lasts long, and a log of any length fits the memory. So few that they are garbage
- * before V8's young generation of 1 MB is full: of 1024 most would be moved to the old one, and held there for seconds.
- */
-const ROWS_A_READ = 64;
 
 const SEAL = 'SELECT id, size, root, public_key, next_public_key, signature FROM seal';
 type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
@@ -66,14 +61,8 @@ export class Rows {
   }
 
   /** Those of the entries `[from, to)` that are held, ascending, a few at a time: what is written meanwhile may be seen. */
-  *entries(log: number, from: number, to: number): Generator<EntryRow> {
-    for (let at = from; at < to;) {
-      const rows = this.#entries(log, at, to);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < ROWS_A_READ) return;
-      at = last.index + 1;
-    }
+  entries(log: number, from: number, to: number): Generator<EntryRow> {
+    return pages((last) => this.#entries(log, last === undefined ? from : last.index + 1, to));
   }
 
   #entries(log: number, from: number, to: number): EntryRow[] {
@@ -89,14 +78,15 @@ export class Rows {
     }));
   }
 
-  epochs(log: number): EpochRow[] {
-    const base = log * LOG_STRIDE;
-    const sql = 'SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch WHERE id BETWEEN ? AND ? ORDER BY id';
-    return this.#sql(sql).all(base, ...range(log)) as EpochRow[];
+  epochs(log: number): Generator<EpochRow> {
+    const sql = `SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch
+      WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_A_READ}`;
+    const [base, end] = range(log);
+    return pages((last) => this.#sql(sql).all(base, base + (last?.k ?? -1), end) as EpochRow[]);
   }
 
-  /** The epoch that holds entry `index`. */
-  epochOf(log: number, index: number): EpochRow | undefined {
+  /** The epoch that holds entry `index`; the newest, where none is given. */
+  epochOf(log: number, index = Number.MAX_SAFE_INTEGER): EpochRow | undefined {
     const sql = `SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch
       WHERE id BETWEEN ? AND ? AND start <= ? ORDER BY id DESC LIMIT 1`;
     return this.#sql(sql).get(log * LOG_STRIDE, ...range(log), index) as EpochRow | undefined;
@@ -109,15 +99,11 @@ export class Rows {
   }
 
   /** Seals from number `k` on, `atOnce` read at a time. */
-  *seals(log: number, k = 0, atOnce = ROWS_A_READ): Generator<Omit<Seal, 'logId'>> {
-    const base = log * LOG_STRIDE;
+  seals(log: number, k = 0, atOnce = ROWS_A_READ): Generator<Omit<Seal, 'logId'>> {
+    const [base, end] = range(log);
     const sql = this.#sql(`${SEAL} WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?`).raw();
-    for (let at = k; ;) {
-      const rows = sql.all(base + at, range(log)[1], atOnce) as RawSeal[];
-      for (const row of rows) yield toSeal(row, base);
-      if (rows.length < atOnce) return;
-      at += rows.length;
-    }
+    const read = (from: number): RawSeal[] => sql.all(base + from, end, atOnce) as RawSeal[];
+    return pages((last) => read(last === undefined ? k : last.k + 1).map((row) => toSeal(row, base)), atOnce);
   }
 
   lastSeal(log: number): Omit<Seal, 'logId'> | undefined {
@@ -135,8 +121,16 @@ export class Rows {
     return row === undefined ? undefined : toSeal(row, log * LOG_STRIDE);
   }
 
-  receipts(log: number): ReceiptRow[] {
-    return this.#sql('SELECT size, time, note FROM receipt WHERE log = ? ORDER BY size, time').all(log) as ReceiptRow[];
+  /** By size, those of one size by time; a few are read at a time. */
+  receipts(log: number): Generator<ReceiptRow> {
+    const sql = `SELECT size, time, note FROM receipt
+      WHERE log = ? AND (size, time) > (?, ?) ORDER BY size, time LIMIT ${ROWS_A_READ}`;
+    return pages((last) => this.#sql(sql).all(log, last?.size ?? -1, last?.time ?? -1) as ReceiptRow[]);
+  }
+
+  /** Entries that the receipt of the largest size covers. */
+  receipted(log: number): number {
+    return (this.#sql('SELECT max(size) FROM receipt WHERE log = ?').pluck().get(log) as number | null) ?? 0;
   }
 
   /** The oldest receipt that covers `size` entries. */
@@ -146,8 +140,13 @@ export class Rows {
   }
 
   latestReceipt(log: number): ReceiptRow | undefined {
-    const sql = 'SELECT size, time, note FROM receipt WHERE log = ? ORDER BY time DESC, size DESC LIMIT 1';
-    return this.#sql(sql).get(log) as ReceiptRow | undefined;
+    return this.latestReceipts(log, 1)[0];
+  }
+
+  /** Newest first. */
+  latestReceipts(log: number, count: number): ReceiptRow[] {
+    const sql = 'SELECT size, time, note FROM receipt WHERE log = ? ORDER BY time DESC, size DESC LIMIT ?';
+    return this.#sql(sql).all(log, count) as ReceiptRow[];
   }
 
   /** Entries that the newest receipt not after `seconds` covered, and the collector still holds by all that it has said since. */

@@ -85,8 +85,8 @@ export function describeLog(rows: Rows, row: LogRow): unknown {
       publicKey: encodeBase64(publicKey),
     })),
     receipts: rows
-      .receipts(number)
-      .slice(-RECEIPTS)
+      .latestReceipts(number, RECEIPTS)
+      .reverse()
       .map(({ size: end, time, note }) => ({ size: end, time, note: decoder.decode(note) })),
     events,
   };

@@ -1,6 +1,6 @@
 import type { SealState } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { extentOf } from './extent.ts';
+import { epochsIn, extentOf } from './extent.ts';
 import { saltsOfRow } from './salts.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -42,10 +42,9 @@ export function verifyLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFaul
 
 function walkLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFault, onEntries: (done: number) => void): Verified {
   const extent = extentOf(rows, row.number);
-  const { from, size, epochs, receipts } = extent;
+  const { from, size } = extent;
   const walk = new Walk(suite, rows, row, extent, onFault);
-  for (const [i, epoch] of epochs.entries()) {
-    const after = epochs[i + 1];
+  for (const [epoch, after] of epochsIn(rows, row.number, extent)) {
     const end = after?.start ?? size;
     // Those of pruned entries may be missing: a recovery leaves what it found.
     if (end <= from && after !== undefined) continue;
@@ -56,6 +55,6 @@ function walkLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFault, onEntr
     onEntries(end);
   }
   walk.end();
-  const { state, sealed } = walk;
-  return { from, entries: size, seals: state.k, sealed, receipts: receipts.length, state };
+  const { state, sealed, receipts } = walk;
+  return { from, entries: size, seals: state.k, sealed, receipts, state };
 }

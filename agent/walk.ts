@@ -14,7 +14,7 @@ import { continueSeals, type Seal, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
-import { sealsIn, type Extent } from './extent.ts';
+import { receiptsIn, sealsIn, type Extent } from './extent.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { tellsOfShed } from './shed.ts';
@@ -31,10 +31,12 @@ export class Walk {
   readonly #fault: (fault: string) => void;
   readonly #tree: Tree;
   readonly #seals: Iterator<Omit<Seal, 'logId'>, void>;
+  readonly #receiptRows: Iterator<ReceiptRow, undefined>;
   #head: Uint8Array;
   #state: SealState;
   #nextSeal: Omit<Seal, 'logId'> | undefined;
-  #nextReceipt = 0;
+  #nextReceipt: ReceiptRow | undefined;
+  #receipts = 0;
   /** Index of the entry that comes next. */
   #next: number;
   #sealed = 0;
@@ -56,6 +58,8 @@ export class Walk {
     this.#state = { logId: id, k: 0, size: 0, publicKey: this.#enrolledKey(row) };
     this.#seals = sealsIn(rows, row.number, extent);
     this.#nextSeal = this.#takeSeal();
+    this.#receiptRows = receiptsIn(rows, row.number, extent);
+    this.#nextReceipt = this.#receiptRows.next().value;
     this.#passPruned();
   }
 
@@ -67,6 +71,11 @@ export class Walk {
   /** Entries under seals that were found sound. */
   get sealed(): number {
     return this.#sealed;
+  }
+
+  /** That were passed. */
+  get receipts(): number {
+    return this.#receipts;
   }
 
   /** Each epoch begins where a seal ends. */
@@ -89,19 +98,19 @@ export class Walk {
     this.#head = leaf;
     this.#next = index + 1;
     if (this.#nextSeal?.size === this.#next) this.#seal(this.#nextSeal, this.#tree.root());
-    if (this.#extent.receipts[this.#nextReceipt]?.size === this.#next) this.#takeReceipts();
+    if (this.#nextReceipt?.size === this.#next) this.#takeReceipts();
   }
 
   end(): void {
-    const { size, receipts } = this.#extent;
+    const { size } = this.#extent;
     if (this.#next !== size) this.#fault(`log: expected ${size} ${plural(size, 'entry', 'entries')}, got ${this.#next}`);
     for (let seal = this.#nextSeal; seal !== undefined; seal = this.#takeSeal()) {
       this.#fault(
         `seal ${seal.k}: expected the ${seal.size} ${plural(seal.size, 'entry', 'entries')} it covers, got ${this.#next}`,
       );
     }
-    for (const { size: covered } of receipts.slice(this.#nextReceipt)) {
-      this.#fault(`receipt at ${covered}: expected the entries the collector holds, got ${this.#next}: the end is missing`);
+    for (let receipt = this.#nextReceipt; receipt !== undefined; receipt = this.#passReceipt()) {
+      this.#fault(`receipt at ${receipt.size}: expected the entries the collector holds, got ${this.#next}: the end is missing`);
     }
   }
 
@@ -122,13 +131,12 @@ export class Walk {
 
   /** Of pruned entries the seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
   #passPruned(): void {
-    const { from, receipts } = this.#extent;
-    const receipted = receipts.reduce((most, { size }) => Math.max(most, size), 0);
+    const { from, receipted } = this.#extent;
     if (from > receipted) this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
     for (let seal = this.#nextSeal; seal !== undefined && seal.size <= from; seal = this.#nextSeal) {
       this.#seal(seal, seal.size === from && this.#isWhole ? this.#tree.root() : seal.root);
     }
-    while ((receipts[this.#nextReceipt]?.size ?? Infinity) < from) this.#nextReceipt++;
+    while (this.#nextReceipt !== undefined && this.#nextReceipt.size < from) this.#passReceipt();
     this.#takeReceipts();
   }
 
@@ -140,7 +148,7 @@ export class Walk {
       this.#seal(seal, this.#tree.root());
     }
     this.#next = index;
-    while ((this.#extent.receipts[this.#nextReceipt]?.size ?? Infinity) <= index) this.#takeReceipt();
+    while (this.#nextReceipt !== undefined && this.#nextReceipt.size <= index) this.#takeReceipt(this.#nextReceipt);
   }
 
   /** A payload is missing where it was too large to be kept, or where an entry says that it was shed. */
@@ -185,11 +193,16 @@ export class Walk {
   }
 
   #takeReceipts(): void {
-    while (this.#extent.receipts[this.#nextReceipt]?.size === this.#next) this.#takeReceipt();
+    while (this.#nextReceipt?.size === this.#next) this.#takeReceipt(this.#nextReceipt);
   }
 
-  #takeReceipt(): void {
-    const row = this.#extent.receipts[this.#nextReceipt++] as ReceiptRow;
+  #passReceipt(): ReceiptRow | undefined {
+    this.#receipts += 1;
+    return (this.#nextReceipt = this.#receiptRows.next().value);
+  }
+
+  #takeReceipt(row: ReceiptRow): void {
+    this.#passReceipt();
     try {
       const receipt = parseReceipt(row.note);
       verifyNote(this.#suite, parseNote(row.note), this.#identity);

@@ -145,7 +145,7 @@ describe('a log whose key is lost is closed, and continued in a new generation:'
   test('what is not kept goes on as its commitment: hash and salt, which prove the payload still', () => {
     const device = devices();
     const salts = device
-      .read((rows) => rows.epochs(0))
+      .read((rows) => [...rows.epochs(0)])
       .map(({ saltKey, start }) => ({ start, at: saltsOf(native, saltKey ?? new Uint8Array()) }));
     rmSync(device.identityFile());
     device.with(() => undefined);

@@ -44,14 +44,14 @@ describe('a new generation', () => {
     expect(enrolment.previousCheckpoint).toBeUndefined();
     const id = logId(native, enrolment.identity);
     expect(KeyFile.read(paths.epochs(generationPart(row)), native, id)).toMatchObject([{ k: 0, publicKey: enrolment.sealKey }]);
-    expect(store.rows.epochs(0)).toEqual([{ k: 0, start: 0, saltKey: Buffer.alloc(32, 3), salts: null }]);
+    expect([...store.rows.epochs(0)]).toEqual([{ k: 0, start: 0, saltKey: Buffer.alloc(32, 3), salts: null }]);
     expect(sealState(native, store, row)).toEqual({ logId: id, k: 0, size: 0, publicKey: enrolment.sealKey });
     store.close();
   });
 
   test('never uses a random number twice', () => {
     const { row, store, paths } = begin();
-    const seeds = [openIdentity(native, paths, row)?.seed[0], store.rows.epochs(0)[0]?.saltKey?.[0]];
+    const seeds = [openIdentity(native, paths, row)?.seed[0], [...store.rows.epochs(0)][0]?.saltKey?.[0]];
     expect(new Set(seeds).size).toBe(2);
     store.close();
   });

@@ -75,7 +75,7 @@ describe('where nothing is receipted', () => {
     }, EPOCHS);
     expect(shed(device)).toBe(20);
     device.read((rows) => {
-      expect(rows.epochs(0).map(({ saltKey }) => saltKey !== null)).toEqual([false, true, false, true, true]);
+      expect([...rows.epochs(0)].map(({ saltKey }) => saltKey !== null)).toEqual([false, true, false, true, true]);
       const [row] = rows.logs();
       if (row === undefined) throw new Error('expected a log, got none');
       const held = new Held(row);
@@ -98,7 +98,7 @@ test('receipts go with their entries, but for the newest and what it does not co
   device.with((writer) => roomAt(1, writer), EPOCHS);
   device.read((rows) => {
     expect(rows.firstHeld(0)).toBe(EPOCHS.entries * 5);
-    expect(rows.receipts(0).map(({ size }) => size)).toEqual([EPOCHS.entries * 5]);
+    expect([...rows.receipts(0)].map(({ size }) => size)).toEqual([EPOCHS.entries * 5]);
   });
   expect(device.faults()).toEqual([]);
 });

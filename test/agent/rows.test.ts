@@ -50,7 +50,7 @@ describe('of each generation', () => {
         [],
       ]);
       expect([0, 1, 2, 3].map((log) => rows.lastSeal(log)?.k)).toEqual([1, undefined, 3, undefined]);
-      expect([0, 1, 2, 3].map((log) => rows.epochs(log).map(({ k, start }) => [k, start]))).toEqual([
+      expect([0, 1, 2, 3].map((log) => [...rows.epochs(log)].map(({ k, start }) => [k, start]))).toEqual([
         [
           [0, 0],
           [1, 2],
@@ -120,14 +120,20 @@ describe('of each generation', () => {
     });
   });
 
-  test('more rows than are read at once come in order: entries and seals', () => {
+  test('more rows than are read at once come in order: entries, seals, epochs and receipts', () => {
     const device = newDevice();
     device.with((writer) => writer.append(messages(2100)), { entries: 1, bytes: 65_536 });
+    // Of one size more than are read at once, too.
+    const receipts = Array.from({ length: 200 }, (_, i) => [Math.ceil((i + 1) / 70), i + 1]);
+    for (const [size, time] of receipts) device.sql(`INSERT INTO receipt VALUES (0, ${size ?? 0}, ${time ?? 0}, x'00')`);
     device.read((rows) => {
       const expected = Array.from({ length: 2100 }, (_, i) => i);
       expect([...rows.entries(0, 0, 2100)].map(({ index }) => index)).toEqual(expected);
       expect([...rows.seals(0)].map(({ k }) => k)).toEqual(expected);
       expect([...rows.seals(0, 2050)].map(({ k }) => k)).toEqual(expected.slice(2050));
+      expect([...rows.epochs(0)].map(({ k }) => k)).toEqual([...expected, 2100]);
+      expect([...rows.receipts(0)].map(({ size, time }) => [size, time])).toEqual(receipts);
+      expect(rows.latestReceipts(0, 3).map(({ time }) => time)).toEqual([200, 199, 198]);
     });
   });
 });
@@ -151,13 +157,13 @@ describe('receipts', () => {
 
   test('stand in the order of size and time', () => {
     received().read((rows) => {
-      expect(rows.receipts(0).map(({ size, time }) => [size, time])).toEqual([
+      expect([...rows.receipts(0)].map(({ size, time }) => [size, time])).toEqual([
         [10, 100],
         [10, 300],
         [20, 200],
         [20, 250],
       ]);
-      expect(rows.receipts(1)).toEqual([]);
+      expect([...rows.receipts(1)]).toEqual([]);
     });
   });
 

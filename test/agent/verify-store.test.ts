@@ -259,7 +259,7 @@ function expectFaults(found: readonly string[], expected: readonly RegExp[]): vo
 /** Rewrites entry `index` and all after it up to `end`, so that the chain fits; stored subtrees too. */
 function rechain(device: Device, index: number, end: number): string {
   const entries = device.entries();
-  const epochs = device.read((rows) => rows.epochs(0));
+  const epochs = device.read((rows) => [...rows.epochs(0)]);
   let prev = entries[index - 1]?.leaf ?? new Uint8Array();
   return entries
     .slice(index, end)
@@ -509,7 +509,7 @@ describe('what else is kept:', () => {
     ['beyond its end', 400],
   ])('a receipt of another log, %s', (_, size) => {
     const device = devices();
-    const note = others().read((all) => all.receipts(0)[0]?.note ?? new Uint8Array());
+    const note = others().read((all) => [...all.receipts(0)][0]?.note ?? new Uint8Array());
     tamper(device, `DELETE FROM receipt WHERE size = 100; INSERT INTO receipt VALUES (0, ${size}, 5, ${blob(note)})`);
     expectFaults(device.faults(), [
       size === 100

@@ -127,7 +127,7 @@ test('receipts of another log: nobody counts them as his own', { timeout: TIMEOU
   for (const agent of agents) await collector.holds(agent);
   collector.verify(...agents);
   for (const agent of agents) {
-    const receipts = agent.read((rows) => rows.logs().flatMap(({ number }) => rows.receipts(number)));
+    const receipts = agent.read((rows) => rows.logs().flatMap(({ number }) => [...rows.receipts(number)]));
     const own = agent.read((rows) => rows.logs().map(({ origin }) => origin));
     expect(receipts.filter(({ note }) => !own.includes(Buffer.from(note).toString().split('\n')[0] ?? ''))).toEqual([]);
   }

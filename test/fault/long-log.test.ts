@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { messages, newDevice } from '../agent/device.ts';
 import { contentOf, newMachine, type Machine } from './program.ts';
@@ -21,11 +22,16 @@ function machine(): Machine {
   return newMachine('', made);
 }
 
-async function append(found: Machine): Promise<void> {
+async function succeed(found: Machine, args: readonly string[], input = ''): Promise<string> {
   vi.stubEnv('NODE_OPTIONS', `--max-semi-space-size=1 --max-old-space-size=${HEAP_MIB}`);
-  const ended = await found.agent(['append', '--topic', 't'], { input: 'x\n' });
+  const ended = await found.agent(args, { input });
   vi.unstubAllEnvs();
   expect(ended, ended.err).toMatchObject({ code: 0, signal: null });
+  return ended.out;
+}
+
+async function append(found: Machine): Promise<void> {
+  await succeed(found, ['append', '--topic', 't'], 'x\n');
 }
 
 test('a store of many seals is opened in the memory of the service', { timeout: 60_000 }, async () => {
@@ -51,4 +57,19 @@ test('and recovered, where it is damaged', { timeout: 60_000 }, async () => {
   await append(found);
   expect(found.device.read((rows) => rows.size(0))).toBe(SEALS);
   expect(found.device.logs()).toHaveLength(2);
+});
+
+test('and verified', { timeout: 60_000 }, async () => {
+  expect(await succeed(machine(), ['verify'])).toContain(`${SEALS} under ${SEALS} seals`);
+});
+
+test('and exported and described, with as many receipts', { timeout: 60_000 }, async () => {
+  const found = machine();
+  // As large as receipts are; nobody looks at them here.
+  const some = `WITH RECURSIVE s(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < ${SEALS})`;
+  found.device.sql(`INSERT INTO receipt ${some} SELECT 0, n, n, randomblob(450) FROM s`);
+  const path = join(found.folder, 'all.tally');
+  await succeed(found, ['export', path]);
+  expect(statSync(path).size).toBeGreaterThan(SEALS * 700);
+  expect(await succeed(found, ['support-bundle'])).toContain(`"size": ${SEALS}`);
 });

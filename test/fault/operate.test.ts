@@ -187,7 +187,7 @@ describe('a support bundle', () => {
     if (row === undefined || identity === undefined) throw new Error('expected a log with its key');
     const epochs = readFileSync(device.paths.epochs(generationPart(row)));
     const seeds = [identity.seed, epochs.subarray(56, 88), epochs.subarray(4096 + 56, 4096 + 88)];
-    const salts = device.read((rows) => rows.epochs(0).flatMap(({ saltKey }) => (saltKey === null ? [] : [saltKey])));
+    const salts = device.read((rows) => [...rows.epochs(0)].flatMap(({ saltKey }) => (saltKey === null ? [] : [saltKey])));
     const bytes = [...seeds, ...salts, Buffer.from(PAYLOAD), Buffer.from(SECRET)].map((one) => Buffer.from(one));
     return [SECRET, PAYLOAD, ...bytes.flatMap((one) => [one.toString('base64').replace(/=+$/, ''), one.toString('hex')])];
   }
