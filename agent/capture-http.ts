@@ -74,6 +74,7 @@ export class HttpCapture implements Capture {
     this.#isStopping = true;
     for (const server of this.#servers) if (server.listening) server.close();
     if (this.#active === 0) return;
+    this.#options.group.hurry();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
       this.#onIdle = () => {
@@ -142,7 +143,10 @@ export class HttpCapture implements Capture {
 
   async #record(messages: readonly Message[]): Promise<Response> {
     const { group, origin } = this.#options;
-    const { first, count, size, head } = await group.add(messages).catch((error: unknown) => {
+    const added = group.add(messages);
+    // Nobody comes any more whom a commit could wait for.
+    if (this.#isStopping) group.hurry();
+    const { first, count, size, head } = await added.catch((error: unknown) => {
       throw storeProblem(error);
     });
     return answer({ origin: origin(), first, count, size, head: encodeBase64(head) }, 201);

@@ -23,6 +23,7 @@ interface Capturing {
   readonly device: Device;
   readonly writer: Writer;
   readonly capture: HttpCapture;
+  readonly group: Group;
   readonly path: string;
   readonly lines: Line[];
   readonly commits: number[];
@@ -76,7 +77,7 @@ async function startCapturing(overrides: Partial<HttpOptions> & { maxDelayMs?: n
       payload: payload === null ? null : Buffer.from(payload).toString(),
       attributes: Object.fromEntries(header.attributes),
     }));
-  return { device, writer, capture, path, lines, commits, recorded, ask: (asked) => ask({ socketPath: path }, asked) };
+  return { device, writer, capture, group, path, lines, commits, recorded, ask: (asked) => ask({ socketPath: path }, asked) };
 }
 
 /** A refusal says what was wrong, in one form. */
@@ -505,6 +506,24 @@ describe('refused is', () => {
     socket.destroy();
     expect(recorded().map(({ topic, payload }) => [topic, payload])).toEqual([['a', 'abc']]);
   });
+});
+
+test('what waits for a commit when the agent stops, and what is under way, is committed at once', async () => {
+  const { ask, capture, group, path, recorded } = await startCapturing({ maxDelayMs: 3_600_000 });
+  const socket = connect(path);
+  let heard = '';
+  socket.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+  socket.write('POST /v1/messages/b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n');
+  await vi.waitFor(() => expect(heard).toContain('100 Continue'), WAIT);
+  const asked = ask({ path: '/v1/messages/a', body: 'x' });
+  await vi.waitFor(() => expect(group.oldest).toBeDefined(), WAIT);
+  const stopping = capture.stop();
+  expect((await asked).status).toBe(201);
+  socket.write('y');
+  await vi.waitFor(() => expect(heard).toContain('201 Created'), WAIT);
+  socket.destroy();
+  await stopping;
+  expect(recorded().map(({ payload }) => payload)).toEqual(['x', 'y']);
 });
 
 describe('a page of another site', () => {
