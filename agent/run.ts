@@ -43,12 +43,21 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
   const tell: Writer['tell'] = (topic, payload) => writer.tell(topic, payload);
   tell('start', { version, size: writer.log.size });
   tell('config', { sha256: options.configHash });
+  // What the clock did is found once, and kept until it could be told: the disk may be full.
+  let stepMs = 0;
   const watchSteps = (): void => {
-    const step = clock.step();
-    if (step !== undefined) tell('clock', { step_ms: step.byMs });
+    stepMs += clock.step()?.byMs ?? 0;
+    if (stepMs === 0) return;
+    tell('clock', { step_ms: stepMs });
+    stepMs = 0;
   };
+  let told = clock.read().clock;
   const watch = (): void => {
-    if (clock.checkSynchronised()) tell('clock', { synchronised: clock.read().clock === 1 });
+    clock.checkSynchronised();
+    const { clock: found } = clock.read();
+    if (found === told) return;
+    tell('clock', { synchronised: found === 1 });
+    told = found;
   };
   let room: Room = 'ample';
   const look = (): void => {
@@ -93,6 +102,7 @@ export async function run({ writer, clock, signal, logger, ...options }: RunOpti
     ]);
     notifier.stopping();
     await Promise.race([fatal, Promise.all([delivered, ...captures.all.map((capture) => capture.stop())])]);
+    watchSteps();
     tell('stop', { reason: String(signal.reason) });
     writer.log.seal();
   } finally {

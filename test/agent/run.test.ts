@@ -211,6 +211,42 @@ describe('the clock', () => {
   });
 });
 
+describe('the clock, while nothing can be recorded', () => {
+  test('is told of once it can: what all steps came to, and how it is then', async () => {
+    const { device, pass, stop, writer } = start();
+    await pass(10_000);
+    const full = vi.spyOn(writer.store, 'insertEntry').mockImplementation(() => {
+      throw new Failure(EXIT.tryLater, 'log.db: expected room, got a full disk');
+    });
+    answerWith('yes');
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await pass(10_000);
+    vi.setSystemTime(Date.now() - 600_000);
+    await pass(10_000);
+    full.mockRestore();
+    await pass(10_000);
+    await pass(60_000);
+    expect(events(device).slice(2)).toEqual([
+      ['clock', { step_ms: 3_000_000 }],
+      ['clock', { synchronised: true }],
+    ]);
+    await stop();
+    expect(device.faults()).toEqual([]);
+  });
+
+  test('is told of before the stop', async () => {
+    const { device, pass, stop } = start();
+    await pass(10_000);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await stop();
+    expect(
+      events(device)
+        .slice(2)
+        .map(([topic]) => topic),
+    ).toEqual(['clock', 'stop']);
+  });
+});
+
 describe('a store that is full', () => {
   const quota = (bytes: number): RunOptions['retention'] => ({
     retentionSeconds: 1e6,
