@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { signEnrolment, verifyEnrolment } from '../tlog/enrolment.ts';
 import { formatOrigin, generationName, logId } from '../tlog/origin.ts';
 import type { SealState } from '../tlog/seal.ts';
@@ -9,6 +10,7 @@ import { syncFolder } from '../program/durable-file.ts';
 import { createIdentity, readIdentity } from './identity.ts';
 import { KeyFile } from './keys.ts';
 import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import { Sealer, type Random } from './seal.ts';
 import type { Store } from './store.ts';
 
@@ -92,10 +94,20 @@ export function beginGeneration(
   return row;
 }
 
-/** What seal must come next in a log, by its enrolment and the seals that are stored. */
-export function sealState(suite: Suite, store: Store, log: LogRow): SealState {
+/** What the enrolment of the generation that continues `closed` says of it. */
+export function previousOf(suite: Suite, rows: Rows, paths: Paths, closed: LogRow): Previous {
+  const receipt = rows.latestReceipt(closed.number)?.note;
+  const identity = openIdentity(suite, paths, closed);
+  const seal = rows.lastSeal(closed.number);
+  if (identity === undefined || seal === undefined) return { receipt, identity };
+  const checkpoint = signCheckpoint(suite, { origin: closed.origin, size: seal.size, root: seal.root }, identity);
+  return { receipt, checkpoint, identity };
+}
+
+/** What seal must come next in a log, by its enrolment and the seals that are stored, which are taken as they are. */
+export function sealState(suite: Suite, rows: Rows, log: LogRow): SealState {
   const id = logId(suite, parseVkey(suite, log.vkey, ED25519));
-  const last = store.rows.lastSeal(log.number);
+  const last = rows.lastSeal(log.number);
   if (last === undefined) return { logId: id, k: 0, size: 0, publicKey: verifyEnrolment(suite, log.enrolment).sealKey };
   return { logId: id, k: last.k + 1, size: last.size, publicKey: last.nextPublicKey };
 }

@@ -1,10 +1,7 @@
 import { fail, pass, type Finding } from '../program/finding.ts';
 import { equal } from '../tlog/bytes.ts';
-import { verifyEnrolment } from '../tlog/enrolment.ts';
-import { logId } from '../tlog/origin.ts';
 import type { SealState } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
-import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { generationPart, openIdentity, type Paths } from './generation.ts';
 import { KeyFile } from './keys.ts';
 import type { LogRow } from './row.ts';
@@ -19,14 +16,6 @@ const EPOCH = 'epoch key';
 /** Whether a finding is of {@link checkKeys}, and so of no fault in the store. */
 export function isOfKeys({ what }: Finding): boolean {
   return what === IDENTITY || what === EPOCH;
-}
-
-/** What seal must come next, by the rows alone: nothing is verified. */
-export function nextSeal(suite: Suite, rows: Rows, row: LogRow): SealState {
-  const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
-  const last = rows.lastSeal(row.number);
-  if (last === undefined) return { logId: id, k: 0, size: 0, publicKey: verifyEnrolment(suite, row.enrolment).sealKey };
-  return { logId: id, k: last.k + 1, size: last.size, publicKey: last.nextPublicKey };
 }
 
 /** The log that grows must have its identity key, and the key that seals next. Errors of the system go through. */

@@ -5,8 +5,8 @@ import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import type { AgentConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
-import { pathsIn, type Paths } from './generation.ts';
-import { checkKeys, nextSeal } from './key-check.ts';
+import { pathsIn, sealState, type Paths } from './generation.ts';
+import { checkKeys } from './key-check.ts';
 import { freeBytes, usageOf } from './retention.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -83,7 +83,7 @@ export function setAsideIn({ folder, store }: Paths): string[] {
 /** Who may read the store and not the keys is told nothing of them: that they are closed to others is as it should be. */
 function keyFaults(suite: Suite, rows: Rows, row: LogRow, paths: Paths): string[] {
   try {
-    return checkKeys(suite, rows, row, nextSeal(suite, rows, row), paths)
+    return checkKeys(suite, rows, row, sealState(suite, rows, row), paths)
       .filter(({ status }) => status === 'FAIL')
       .map(({ detail }) => detail);
   } catch (error) {

@@ -1,7 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { plural } from '../program/plural.ts';
 import { encodeBase64, equal } from '../tlog/bytes.ts';
-import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { signEnrolment, verifyEnrolment } from '../tlog/enrolment.ts';
 import { stemLeafHash } from '../tlog/entry.ts';
 import { verifySeal } from '../tlog/seal.ts';
@@ -11,15 +10,7 @@ import { ED25519, formatVkey, parseVkey, signerKey, type Signer } from '../tlog/
 import type { Reading } from './clock.ts';
 import { moveEntries } from './continue.ts';
 import { event } from './events.ts';
-import {
-  beginGeneration,
-  generationPart,
-  openIdentity,
-  openSealer,
-  sealState,
-  type DeviceName,
-  type Paths,
-} from './generation.ts';
+import { beginGeneration, generationPart, openSealer, previousOf, sealState, type DeviceName, type Paths } from './generation.ts';
 import { readIdentityFile } from './identity.ts';
 import { KeyFile } from './keys.ts';
 import { Log, type SealLimits } from './log.ts';
@@ -77,9 +68,11 @@ export function rebuild(options: RebuildOptions): string {
         const undelivered = Math.min(size, log.undelivered ?? Math.max(sealed, receipted));
         store.closeLog(log.number, log.closed ?? REASON, undelivered);
       }
-      return beginGeneration(suite, store, paths, name, random, previousOf(suite, store, paths, recovered.at(-1)?.row));
+      const closed = recovered.at(-1)?.row;
+      const previous = closed === undefined ? {} : previousOf(suite, store.rows, paths, closed);
+      return beginGeneration(suite, store, paths, name, random, previous);
     });
-    const state = sealState(suite, store, row);
+    const state = sealState(suite, store.rows, row);
     const sealer = openSealer(suite, paths, row, state, random);
     if (sealer === undefined) throw new Error('expected the key that was just made, got none');
     const log = Log.open(row.number, state, { suite, store, sealer, limits, random });
@@ -148,19 +141,6 @@ function enrolledAgain(suite: Suite, paths: Paths, identity: Signer, salvage: Sa
   const keys = KeyFile.read(paths.epochs(generationPart(row)), suite, logId(suite, key));
   const sealKey = salvage.seal(remains, 0)?.publicKey ?? keys.find(({ k }) => k === 0)?.publicKey;
   return sealKey === undefined ? undefined : { ...row, enrolment: signEnrolment(suite, { identity, sealKey }) };
-}
-
-function previousOf(suite: Suite, store: Store, paths: Paths, closed: LogRow | undefined): Parameters<typeof beginGeneration>[5] {
-  if (closed === undefined) return {};
-  const { rows } = store;
-  const identity = openIdentity(suite, paths, closed);
-  const seal = rows.lastSeal(closed.number);
-  const checkpoint = seal === undefined ? undefined : { origin: closed.origin, size: seal.size, root: seal.root };
-  return {
-    receipt: rows.latestReceipt(closed.number)?.note,
-    checkpoint: identity === undefined || checkpoint === undefined ? undefined : signCheckpoint(suite, checkpoint, identity),
-    identity,
-  };
 }
 
 /** Whether a seal, or where there is none the first entry, is of the log with this key. */

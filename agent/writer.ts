@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { EXIT, Failure } from '../program/failure.ts';
 import { attempt } from '../program/sqlite-error.ts';
-import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { checkTables } from './check-store.ts';
 import { moveEntries } from './continue.ts';
 import { damageIn } from './damage.ts';
 import { event, type Events } from './events.ts';
-import { beginGeneration, openIdentity, openSealer, sealState } from './generation.ts';
+import { beginGeneration, openIdentity, openSealer, previousOf, sealState } from './generation.ts';
 import { Log, type Appended, type Message } from './log.ts';
 import { isRecovering } from './recover.ts';
 import type { LogRow } from './row.ts';
@@ -166,7 +165,7 @@ export class Writer {
         hint: 'a store is of one device: give device.fleet and device.name as they were, or another store.directory',
       });
     }
-    const state = sealState(suite, this.store, row);
+    const state = sealState(suite, rows, row);
     const identity = openIdentity(suite, paths, row);
     const sealer = openSealer(suite, paths, row, state, random);
     if (identity === undefined || sealer === undefined) {
@@ -194,17 +193,10 @@ export class Writer {
   /** Ends a log and begins the next generation, in one transaction. */
   #close(closed: LogRow, reason: string, undelivered: number): void {
     const { suite, paths, name, onContinued } = this.#options;
-    const { rows } = this.store;
-    const seal = rows.lastSeal(closed.number);
-    const identity = openIdentity(suite, paths, closed);
-    const checkpoint = seal === undefined ? undefined : { origin: closed.origin, size: seal.size, root: seal.root };
+    const previous = previousOf(suite, this.store.rows, paths, closed);
     const row = this.store.transaction(() => {
       this.store.closeLog(closed.number, reason, undelivered);
-      return beginGeneration(suite, this.store, paths, name, random, {
-        receipt: rows.latestReceipt(closed.number)?.note,
-        checkpoint: identity === undefined || checkpoint === undefined ? undefined : signCheckpoint(suite, checkpoint, identity),
-        identity,
-      });
+      return beginGeneration(suite, this.store, paths, name, random, previous);
     });
     onContinued({ ...closed, closed: reason, undelivered }, row);
   }

@@ -45,7 +45,7 @@ describe('a new generation', () => {
     const id = logId(native, enrolment.identity);
     expect(KeyFile.read(paths.epochs(generationPart(row)), native, id)).toMatchObject([{ k: 0, publicKey: enrolment.sealKey }]);
     expect([...store.rows.epochs(0)]).toEqual([{ k: 0, start: 0, saltKey: Buffer.alloc(32, 3), salts: null }]);
-    expect(sealState(native, store, row)).toEqual({ logId: id, k: 0, size: 0, publicKey: enrolment.sealKey });
+    expect(sealState(native, store.rows, row)).toEqual({ logId: id, k: 0, size: 0, publicKey: enrolment.sealKey });
     store.close();
   });
 
@@ -89,7 +89,7 @@ describe('what must be sealed next', () => {
     const store = Store.open(device.paths.store);
     const [row] = store.rows.logs();
     if (row === undefined) throw new Error('expected a log');
-    const state = sealState(native, store, row);
+    const state = sealState(native, store.rows, row);
     expect(state).toMatchObject({ k: 2, size: 6, publicKey: store.rows.lastSeal(0)?.nextPublicKey });
     const open = (publicKey: Uint8Array): boolean => {
       const sealer = openSealer(native, device.paths, row, { ...state, publicKey }, counting());
