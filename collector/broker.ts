@@ -60,6 +60,8 @@ export class Broker {
   readonly #wills = new WeakMap<Client, string>();
   readonly #networks = new WeakMap<Client, string>();
   readonly #devices = new DeviceConnections();
+  /** From outside, whoever it is. */
+  readonly #clients = new Set<Client>();
   readonly #revoking: NodeJS.Timeout;
   /** Our own end of connections within this process. */
   readonly #inside = new WeakSet<Duplex>();
@@ -115,6 +117,8 @@ export class Broker {
   async close(): Promise<void> {
     clearInterval(this.#revoking);
     this.#server.close();
+    // The broker would wait for their CONNECT, or for the check of their password.
+    for (const client of this.#clients) if (!this.#principals.has(client)) client.conn.destroy();
     await new Promise<void>((resolve) => {
       this.#aedes.close(resolve);
     });
@@ -125,9 +129,11 @@ export class Broker {
     const client = this.#aedes.handle(limitPackets(connection, { maxBytes, packetMs: PACKET_MS, unsentBytes: UNSENT_BYTES }));
     const network = networkOf(remoteAddress);
     this.#networks.set(client, network);
+    this.#clients.add(client);
     this.#strangers.add(client, [network])?.conn.destroy(new Error('too many connections were waiting for a CONNECT'));
     client.conn.once('close', () => {
       this.#strangers.delete(client);
+      this.#clients.delete(client);
     });
   }
 

@@ -100,3 +100,13 @@ test('of a device that comes again and again: the oldest, as nobody knows yet wh
     await heardOf(site, `of ${i}`);
   }
 });
+
+test('of strangers, where the broker stops: it does not wait for their CONNECT', { timeout: 8000 }, async () => {
+  const site = await startSite();
+  const strangers = await Promise.all([dial(site), dial(site)]);
+  const ended = strangers.map((socket) => new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve)));
+  strangers[1].write(Buffer.of(0x10, 200));
+  site.collector.end(true);
+  await site.broker.close();
+  await Promise.all(ended);
+});

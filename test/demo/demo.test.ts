@@ -50,7 +50,7 @@ describe('a run that ends by itself', { timeout: PATIENCE_MS }, () => {
     clone.meddle(
       'tallystick-agent.js',
       /writer\.append\(messages\)/,
-      'writer.append(messages.map((m) => m.header.topic.endsWith("/strokes") ? { ...m, header: { ...m.header, topic: "plant/lie" } } : m))',
+      'writer.append(messages.map((m) => Buffer.from(m.stem).includes("/strokes") ? { ...m, payload: Buffer.from("lie") } : m))',
     );
     const run = clone.start('--for', '5s');
     expect(await run.ended(), run.said()).toBe(1);
