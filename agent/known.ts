@@ -21,7 +21,7 @@ const COMPANIONS = ['-wal', '-shm', '-journal'];
 export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Known['agent'], nowSeconds: number): Known {
   const { store, uplink, mqtt, http } = config;
   const paths = pathsIn(store.directory);
-  return rows.snapshot(() => {
+  const known = rows.snapshot(() => {
     const row = rows.logs().at(-1) as LogRow;
     const receipted = rows.latestReceipt(row.number)?.size ?? 0;
     return {
@@ -34,13 +34,14 @@ export function gather(suite: Suite, config: AgentConfig, rows: Rows, agent: Kno
       hasUplink: uplink.url !== '',
       needsAgent: uplink.url !== '' || mqtt.url !== '' || http.tcp_port !== 0,
       agent,
-      keyFaults: keyFaults(suite, rows, row, paths),
       setAside: setAsideIn(paths),
       suspicion: suspicionOf(paths) ?? null,
       onceReceipted: rows.receiptCovering(row.number, receipted + 1)?.size ?? null,
       waiting: waitingIn(suite, rows),
     };
   });
+  // Not of the snapshot: the agent may have sealed since, and the key file is as it is now.
+  return { ...known, keyFaults: keyFaults(suite, rows, paths) };
 }
 
 function fingerprintOf(suite: Suite, { vkey }: LogRow): string {
@@ -81,7 +82,8 @@ export function setAsideIn({ folder, store }: Paths): string[] {
 }
 
 /** Who may read the store and not the keys is told nothing of them: that they are closed to others is as it should be. */
-function keyFaults(suite: Suite, rows: Rows, row: LogRow, paths: Paths): string[] {
+function keyFaults(suite: Suite, rows: Rows, paths: Paths): string[] {
+  const row = rows.logs().at(-1) as LogRow;
   try {
     return checkKeys(suite, rows, row, sealState(suite, rows, row), paths)
       .filter(({ status }) => status === 'FAIL')
