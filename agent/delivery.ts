@@ -165,6 +165,8 @@ export class Delivery {
     if (freshness === 'retained' && size < this.#receipted) return { kind: 'ignored' };
     const own = rootAt(suite, store.rows, this.row, size);
     if (own === undefined) return this.#end(`a receipt covers ${size} entries, the log has fewer`, this.#receipted, undefined);
+    // Of so long ago that nothing here tells the root of it: all the same it is less than what was held.
+    if (own === 'pruned') return this.#fallBack(size, latest?.note);
     if (!equal(own, root)) {
       const checkpoint = signCheckpoint(suite, { origin: this.row.origin, size, root: own }, this.#identity);
       return this.#end(`a receipt has another root at ${size}`, this.#receipted, checkpoint);

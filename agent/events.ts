@@ -20,7 +20,7 @@ export interface Events {
     moved: number;
   };
   shed: { origin: string; first: number; end: number; reason: string };
-  pruned: { origin: string; end: number };
+  pruned: { origin: string; end: number; seals?: number };
   refused: { count: number; reason: string };
   trouble: { what: string };
 }

@@ -22,25 +22,36 @@ export function* exportLog(suite: Suite, rows: Rows, row: LogRow, identity: Sign
   yield encodeRecord({ kind: 'admission', note: row.admission ?? row.enrolment });
   const extent = extentOf(rows, row.number);
   const { from } = extent;
+  const first = rows.firstSeal(row.number)?.k ?? 0;
+  // Of entries that are left out there are all seals, which lead from the enrolment's key to what follows, or none.
+  const isHere = (size: number): boolean => first === 0 || size >= from;
+  let isTold = from === 0;
+  const tell = function* (): Generator<Uint8Array> {
+    if (!isTold) yield encodeRecord(edge(suite, rows, row, from));
+    isTold = true;
+  };
+  if (first > 0) yield* tell();
   const id = logId(suite, parseVkey(suite, row.vkey, ED25519));
   const receipts = receiptsIn(rows, row.number, extent);
   let receipt = receipts.next().value;
   let last: Omit<Seal, 'logId'> | undefined;
   for (const seal of sealsIn(rows, row.number, extent)) {
+    const next = last === undefined ? first : last.k + 1;
+    if (seal.k !== next) throw changedMeanwhile(row, `seal ${next}`, `seal ${seal.k}`);
     if (seal.size > from) {
       const epoch = rows.epoch(row.number, seal.k);
       if (epoch === undefined) throw withoutEpoch(row, seal);
-      if (epoch.start <= from && from > 0) yield encodeRecord(edge(suite, rows, row, from));
+      yield* tell();
       yield* exportEpoch(suite, rows, row, epoch, Math.max(from, epoch.start), seal.size);
     }
-    yield encodeRecord({ kind: 'seal', seal: { ...seal, logId: id } });
+    if (isHere(seal.size)) yield encodeRecord({ kind: 'seal', seal: { ...seal, logId: id } });
     for (; receipt !== undefined && receipt.size <= seal.size; receipt = receipts.next().value) {
-      yield encodeRecord({ kind: 'receipt', note: receipt.note });
+      if (isHere(receipt.size)) yield encodeRecord({ kind: 'receipt', note: receipt.note });
     }
     last = seal;
   }
   // Nothing is held below a seal: only this tells what is left out.
-  if (last !== undefined && last.size <= from) yield encodeRecord(edge(suite, rows, row, from));
+  if (last !== undefined) yield* tell();
   if (last === undefined || identity === undefined) return;
   const note = signCheckpoint(suite, { origin: row.origin, size: last.size, root: last.root }, identity);
   yield encodeRecord({ kind: 'checkpoint', note });
@@ -65,7 +76,11 @@ function* exportEpoch(suite: Suite, rows: Rows, row: LogRow, epoch: EpochRow, fr
     else yield encodeRecord(isErased(salt) ? erased(rows, row, index) : { kind: 'salt', index, salt });
   }
   if (next === end) return;
-  throw new Failure(EXIT.tryLater, `entry ${next}: expected it in ${row.origin}, got nothing there`, {
+  throw changedMeanwhile(row, `entry ${next}`, 'nothing there');
+}
+
+function changedMeanwhile({ origin }: LogRow, expected: string, got: string): Failure {
+  return new Failure(EXIT.tryLater, `${expected}: expected it in ${origin}, got ${got}`, {
     hint: 'if it was pruned meanwhile, export again; else see tallystick-agent verify',
   });
 }

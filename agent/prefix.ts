@@ -14,6 +14,7 @@ import { Failure } from '../program/failure.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import type { Remains, Salvage } from './salvage.ts';
+import { stateAt } from './first-state.ts';
 import { entryPayloadHash, saltsOfRow } from './salts.ts';
 import type { Store } from './store.ts';
 
@@ -57,12 +58,10 @@ export function* recoverPrefix(
   const identity = parseVkey(suite, row.vkey, ED25519);
   const edge = openEdge(suite, store, salvage, remains, row);
   const { tree } = edge;
-  let { head, state } = edge;
+  let { head } = edge;
   let rows = 0;
-  const take = (seal: Omit<Seal, 'logId'>, root: Uint8Array): boolean => {
-    const after = follow(() => continueSeals(suite, state, { ...seal, logId: state.logId }, root));
-    if (after === undefined) return false;
-    store.insertSeal(number, { ...seal, logId: state.logId });
+  const keep = (seal: Omit<Seal, 'logId'>, root: Uint8Array): void => {
+    store.insertSeal(number, { ...seal, logId: edge.state.logId });
     // A page that is no longer of the table may hold one again.
     const times = new Set<number>();
     for (const receipt of salvage.receipts(remains, seal.size)) {
@@ -71,15 +70,17 @@ export function* recoverPrefix(
       store.insertReceipt(number, receipt);
       times.add(receipt.time);
     }
-    state = after;
-    return true;
   };
-  let seal = salvage.seal(remains, 0);
-  for (; seal !== undefined && seal.size <= edge.from; seal = salvage.seal(remains, state.k)) {
-    if (!take(seal, seal.size === edge.from ? tree.root() : seal.root)) break;
-    insertEpoch(store, salvage, remains, number, seal.k);
+  const before = yield* findSeals(suite, salvage, remains, edge);
+  let { state } = before;
+  for (let { k } = before; k < before.state.k; k++) {
+    const seal = salvage.seal(remains, k);
+    if (seal === undefined) break;
+    keep(seal, seal.size === edge.from ? tree.root() : seal.root);
+    insertEpoch(store, salvage, remains, number, k);
     if (++rows % ROWS_A_STEP === 0) yield;
   }
+  let seal = salvage.seal(remains, state.k);
   const onSubtree = (level: number, position: number, hash: Uint8Array): void => {
     if (level % STORED_LEVELS === 0) store.keepSubtree(number, level, position, hash);
   };
@@ -95,12 +96,47 @@ export function* recoverPrefix(
     head = sound.leaf;
     if (++rows % ROWS_A_STEP === 0) yield;
     if (seal?.size !== tree.size) continue;
-    if (!take(seal, tree.root())) break;
+    const after = continued(suite, state, seal, tree.root());
+    if (after === undefined) break;
+    keep(seal, tree.root());
+    state = after;
     seal = salvage.seal(remains, state.k);
     epoch = insertEpoch(store, salvage, remains, number, state.k, state.size);
     saltAt = saltsOf(suite, epoch);
   }
   return { size: tree.size, sealed: state.size, receipted: receiptedIn(suite, salvage, remains, identity) };
+}
+
+/**
+ * Of the pruned entries the newest seals that follow from one another, from number `k` on, and what seal must come after them: of those
+ * of long ago some may be pruned too, or damaged.
+ */
+function* findSeals(
+  suite: Suite,
+  salvage: Salvage,
+  remains: Remains,
+  { from, tree, state: enrolled }: Edge,
+): Generator<undefined, { readonly k: number; readonly state: SealState }> {
+  let [first, state] = [0, enrolled];
+  if (from === 0) return { k: first, state };
+  let rows = 0;
+  for (const { number: k } of remains.seals.from()) {
+    const seal = salvage.seal(remains, k);
+    // Of a damaged row the size may be any.
+    if (seal === undefined || seal.size > from) continue;
+    const root = seal.size === from ? tree.root() : seal.root;
+    const after = continued(suite, state, seal, root);
+    const begun = after ?? continued(suite, stateAt({ ...seal, logId: state.logId }), seal, root);
+    if (begun === undefined) continue;
+    if (after === undefined) first = k;
+    state = begun;
+    if (++rows % ROWS_A_STEP === 0) yield;
+  }
+  return { k: first, state };
+}
+
+function continued(suite: Suite, state: SealState, seal: Omit<Seal, 'logId'>, root: Uint8Array): SealState | undefined {
+  return follow(() => continueSeals(suite, state, { ...seal, logId: state.logId }, root));
 }
 
 interface Edge {

@@ -26,6 +26,12 @@ export type Room = 'ample' | 'tight' | 'full';
 const ENTRIES_A_STEP = 4096;
 /** The same for epochs whose payloads are erased: each may hold `EPOCH_MAX_BYTES`. */
 const EPOCHS_A_STEP = 32;
+/** Seals of one transaction: each has the subtree hashes of up to 1,024 entries. */
+const SEALS_A_STEP = 1024;
+/** A seal, its epoch, and the subtree hashes of a thousand entries, as SQLite stores them. */
+const SEAL_BYTES = 500;
+/** More of the quota is not kept for seals of what is pruned. */
+const SEALS_SHARE = 0.25;
 /** Steps of one call. */
 const MAX_STEPS = 16;
 const TIGHT = 0.8;
@@ -57,16 +63,20 @@ export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLi
 
 /**
  * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it, whatever
- * the clock says; where entries that no collector holds fill all there is, sheds their oldest payloads if that was chosen. Every
- * entry, hash and seal stays. `free`: bytes free on the file system. To be called every few seconds.
+ * the clock says. Their seals stay longer, as room for them is wanted seldom. Where entries that no collector holds fill all there is,
+ * sheds their oldest payloads if that was chosen: every entry, hash and seal of them stays. `free`: bytes free on the file system. To be
+ * called every few seconds.
  */
 export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
   const { rows } = writer.store;
   for (let step = 0; step < MAX_STEPS; step++) {
     const usage = usageOf(rows, free);
     const isPressed = usage.usedBytes > TIGHT * limits.quotaBytes || usage.freeBytes <= limits.freeFloorBytes;
+    const sealBytes = isPressed ? SEAL_BYTES * countPruned(rows) : 0;
     const worked =
+      (sealBytes > SEALS_SHARE * limits.quotaBytes && sealStep(writer)) ||
       pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds) ||
+      (sealBytes > 0 && sealStep(writer)) ||
       (limits.whenFull === 'shed' && roomOf(usage, limits) === 'full' && shedStep(suite, writer));
     if (!worked) break;
   }
@@ -91,8 +101,39 @@ function pruneStep(suite: Suite, writer: Writer, untilSeconds: number): boolean 
   return false;
 }
 
+/** Seals that may be deleted. */
+function countPruned(rows: Rows): number {
+  return rows.logs().reduce((sum, { number }) => sum + prunedSeals(rows, number).count, 0);
+}
+
+/**
+ * The seals whose entries are pruned, but for the newest of them: what is held goes on after that one. Its key is then taken as it is,
+ * as the one before it is gone; the collector has them all.
+ */
+function prunedSeals(rows: Rows, log: number): { readonly first: number; readonly end: number; readonly count: number } {
+  const first = rows.firstSeal(log)?.k ?? 0;
+  const end = Math.max(first, (rows.epochOf(log, rows.firstHeld(log))?.k ?? 0) - 1);
+  return { first, end, count: end - first };
+}
+
+/** Deletes the oldest seals that stand for nothing held any more. False where there are none. */
+function sealStep(writer: Writer): boolean {
+  const { store } = writer;
+  for (const { number, origin } of store.rows.logs()) {
+    const { first, end, count } = prunedSeals(store.rows, number);
+    if (count === 0) continue;
+    const seals = Math.min(end, first + SEALS_A_STEP);
+    writer.tell('pruned', { origin, end: store.rows.firstHeld(number), seals });
+    store.transaction(() => {
+      store.deleteProofs(number, seals);
+    });
+    return true;
+  }
+  return false;
+}
+
 /** What later proofs and the chain need of the entries before `end`: the peaks of their tree, and the last leaf hash. */
-function keepEdge(suite: Suite, store: Store, log: number, end: number): void {
+export function keepEdge(suite: Suite, store: Store, log: number, end: number): void {
   const subtree = store.rows.subtree(suite, log);
   store.keepSubtree(log, 0, end - 1, subtree(0, end - 1));
   for (let at = 0; at < end;) {

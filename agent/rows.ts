@@ -40,19 +40,14 @@ export class Rows {
 
   /** Entries there are, the pruned ones included. */
   size(log: number): number {
-    const last = this.#sql('SELECT max(id) AS id FROM entry WHERE id BETWEEN ? AND ?').get(...range(log)) as {
-      id: number | null;
-    };
-    const seal = this.lastSeal(log);
-    return Math.max(last.id === null ? 0 : last.id - log * LOG_STRIDE + 1, seal?.size ?? 0);
+    const last = this.#number('SELECT max(id) FROM entry WHERE id BETWEEN ? AND ?', ...range(log));
+    return Math.max(last === undefined ? 0 : last - log * LOG_STRIDE + 1, this.lastSeal(log)?.size ?? 0);
   }
 
   /** Index of the oldest entry that is still held; the log's size if none is. */
   firstHeld(log: number): number {
-    const id = this.#sql('SELECT min(id) FROM entry WHERE id BETWEEN ? AND ?')
-      .pluck()
-      .get(...range(log)) as number | null;
-    return id === null ? this.size(log) : id - log * LOG_STRIDE;
+    const id = this.#number('SELECT min(id) FROM entry WHERE id BETWEEN ? AND ?', ...range(log));
+    return id === undefined ? this.size(log) : id - log * LOG_STRIDE;
   }
 
   entry(log: number, index: number): EntryRow | undefined {
@@ -110,6 +105,11 @@ export class Rows {
     return this.#seal(log, 'id BETWEEN ? AND ? ORDER BY id DESC', ...range(log));
   }
 
+  /** Of a log of years those of long ago may be gone. */
+  firstSeal(log: number): Omit<Seal, 'logId'> | undefined {
+    return this.#seal(log, 'id BETWEEN ? AND ? ORDER BY id', ...range(log));
+  }
+
   /** The first seal that covers `size` entries; seal sizes rise with their numbers. */
   sealCovering(log: number, size: number): Omit<Seal, 'logId'> | undefined {
     return this.#seal(log, 'id BETWEEN ? AND ? AND size >= ? ORDER BY id', ...range(log), size);
@@ -130,7 +130,7 @@ export class Rows {
 
   /** Entries that the receipt of the largest size covers. */
   receipted(log: number): number {
-    return (this.#sql('SELECT max(size) FROM receipt WHERE log = ?').pluck().get(log) as number | null) ?? 0;
+    return this.#number('SELECT max(size) FROM receipt WHERE log = ?', log) ?? 0;
   }
 
   /** The oldest receipt that covers `size` entries. */
@@ -153,14 +153,12 @@ export class Rows {
   receiptedUntil(log: number, seconds: number): number {
     const emptied = 'coalesce((SELECT emptied FROM log WHERE number = ?), 0)';
     const sql = `SELECT size FROM receipt WHERE log = ? AND time <= ? AND time > ${emptied} ORDER BY time DESC, size DESC LIMIT 1`;
-    const size = this.#sql(sql).pluck().get(log, seconds, log) as number | undefined;
-    return Math.min(size ?? 0, this.latestReceipt(log)?.size ?? 0);
+    return Math.min(this.#number(sql, log, seconds, log) ?? 0, this.latestReceipt(log)?.size ?? 0);
   }
 
   /** Where the last shed range of a log ends. */
   shedUntil(log: number): number {
-    const sql = this.#sql('SELECT max(end_id) - ? FROM shed WHERE first_id BETWEEN ? AND ?').pluck();
-    return (sql.get(log * LOG_STRIDE, ...range(log)) as number | null) ?? 0;
+    return this.#number('SELECT max(end_id) - ? FROM shed WHERE first_id BETWEEN ? AND ?', log * LOG_STRIDE, ...range(log)) ?? 0;
   }
 
   /** Ranges of entries that may have lost their payloads, ascending. */
@@ -178,8 +176,7 @@ export class Rows {
   /** The entry that says why the payload of this one was shed; undefined too once that one is pruned. */
   shedBy(log: number, index: number): EntryRow | undefined {
     const id = log * LOG_STRIDE + index;
-    const by = this.#sql('SELECT entry_id FROM shed WHERE first_id <= ? AND end_id > ?').pluck().get(id, id) as
-      number | undefined;
+    const by = this.#number('SELECT entry_id FROM shed WHERE first_id <= ? AND end_id > ?', id, id);
     return by === undefined ? undefined : this.entry(Math.floor(by / LOG_STRIDE), by % LOG_STRIDE);
   }
 
@@ -201,14 +198,12 @@ export class Rows {
 
   /** Of the database file, the pages that are still in the WAL counted where they will stand. */
   bytes(): number {
-    const sql = 'SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()';
-    return this.#sql(sql).pluck().get() as number;
+    return this.#number('SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()') ?? 0;
   }
 
   /** Of {@link bytes}, what deleted rows left and new ones will take. */
   reusableBytes(): number {
-    const sql = 'SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()';
-    return this.#sql(sql).pluck().get() as number;
+    return this.#number('SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()') ?? 0;
   }
 
   /** Names of all tables, triggers and whatever else somebody made, and the statements that made them; for `verify`. */
@@ -219,6 +214,15 @@ export class Rows {
   /** The names of what SQLite itself finds wrong with the file; empty if nothing. */
   integrity(): string[] {
     return integrityOf(this.#db);
+  }
+
+  /** Undefined where there is no row, or NULL in it. */
+  #number(sql: string, ...values: number[]): number | undefined {
+    return (
+      (this.#sql(sql)
+        .pluck()
+        .get(...values) as number | null | undefined) ?? undefined
+    );
   }
 
   #leaves(log: number, from: number, count: number): Uint8Array[] {

@@ -4,7 +4,7 @@ import type { StoreKind } from '../program/sqlite.ts';
 /** `PRAGMA application_id`: "taly". */
 export const APPLICATION_ID = 0x74616c79;
 /** `PRAGMA user_version`: raised by one with every change of the tables. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 /** Entries, seals and epochs of all generations share a table each: a row's id is `log number * 2^40 + index`. */
 export const LOG_STRIDE = 2 ** 40;
 /** Generations one store can hold, so that ids stay below 2^53. */
@@ -14,7 +14,7 @@ export const MAX_LOGS = 2 ** 13;
  * The agent's tables. All are written once: the triggers hold in SQL what the code promises, so that not even a bug of ours
  * loses or changes an entry. What they allow: an entry whose range a `shed` row records may lose its payload (its hash takes the
  * place), an epoch its salt-key (the remaining salts take its place), entries that a receipt covers may be pruned, and then receipts
- * that a later one makes needless.
+ * that a later one makes needless; and epochs, seals and subtree hashes from which nothing that is held follows.
  *
  * - `emptied`: the collector's time when it said that it holds nothing of the log any more; receipts of before count no longer
  * - `receipt_time`: the newest receipt is asked for every few seconds, and of a log of years there are a million
@@ -104,7 +104,12 @@ BEGIN SELECT RAISE(ABORT, 'an entry that no receipt covers is never deleted'); E
 CREATE TRIGGER subtree_update BEFORE UPDATE ON subtree
 BEGIN SELECT RAISE(ABORT, 'a subtree hash is never changed'); END;
 CREATE TRIGGER subtree_delete BEFORE DELETE ON subtree
-BEGIN SELECT RAISE(ABORT, 'a subtree hash is never deleted'); END;
+WHEN NOT EXISTS (
+  SELECT 1 FROM (SELECT coalesce(
+    (SELECT min(id) - OLD.log * ${LOG_STRIDE} FROM entry WHERE id >= OLD.log * ${LOG_STRIDE} AND id < (OLD.log + 1) * ${LOG_STRIDE}),
+    (SELECT size FROM seal WHERE id >= OLD.log * ${LOG_STRIDE} AND id < (OLD.log + 1) * ${LOG_STRIDE} ORDER BY id DESC LIMIT 1)) AS held)
+  WHERE (OLD.position / 2 + 1) * (1 << (OLD.level + 1)) <= held AND NOT (OLD.level = 0 AND OLD.position = held - 1))
+BEGIN SELECT RAISE(ABORT, 'a subtree hash is deleted only within a larger subtree of pruned entries'); END;
 
 CREATE TRIGGER epoch_update BEFORE UPDATE ON epoch
 WHEN NOT EXISTS (
@@ -114,12 +119,18 @@ WHEN NOT EXISTS (
     AND NEW.salt_key IS NULL AND length(NEW.salts) = 16 * (next.start - OLD.start))
 BEGIN SELECT RAISE(ABORT, 'an epoch is never changed: only its salt-key may be erased where payloads were shed'); END;
 CREATE TRIGGER epoch_delete BEFORE DELETE ON epoch
-BEGIN SELECT RAISE(ABORT, 'an epoch is never deleted'); END;
+WHEN NOT EXISTS (
+  SELECT 1 FROM epoch AS next WHERE next.id = OLD.id + 1 AND NOT EXISTS (
+    SELECT 1 FROM entry WHERE id >= OLD.id - OLD.id % ${LOG_STRIDE} AND id < OLD.id - OLD.id % ${LOG_STRIDE} + next.start))
+BEGIN SELECT RAISE(ABORT, 'an epoch is deleted only once its entries are pruned'); END;
 
 CREATE TRIGGER seal_update BEFORE UPDATE ON seal
 BEGIN SELECT RAISE(ABORT, 'a seal is never changed'); END;
 CREATE TRIGGER seal_delete BEFORE DELETE ON seal
-BEGIN SELECT RAISE(ABORT, 'a seal is never deleted'); END;
+WHEN NOT EXISTS (
+  SELECT 1 FROM seal AS next WHERE next.id = OLD.id + 1 AND NOT EXISTS (
+    SELECT 1 FROM entry WHERE id >= OLD.id - OLD.id % ${LOG_STRIDE} AND id < OLD.id - OLD.id % ${LOG_STRIDE} + next.size))
+BEGIN SELECT RAISE(ABORT, 'a seal is deleted only once the entries of the next one are pruned too'); END;
 
 CREATE TRIGGER receipt_update BEFORE UPDATE ON receipt
 BEGIN SELECT RAISE(ABORT, 'a receipt is never changed'); END;

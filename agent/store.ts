@@ -158,6 +158,20 @@ export class Store {
     this.#run(`DELETE FROM receipt WHERE log = ? AND size <= ? AND EXISTS (${later})`, log, end);
   }
 
+  /**
+   * Seals and epochs before number `k`, and the subtree hashes within larger subtrees of the entries that they cover. Only where nothing
+   * held follows from them: the entries that seal `k` covers are pruned too, and {@link keepSubtree} kept the edge of what is held.
+   */
+  deleteProofs(log: number, k: number): void {
+    const base = log * LOG_STRIDE;
+    const end = this.rows.epoch(log, k)?.start ?? 0;
+    this.#run('DELETE FROM seal WHERE id >= ? AND id < ?', base, base + k);
+    this.#run('DELETE FROM epoch WHERE id >= ? AND id < ?', base, base + k);
+    for (let [level, width] = [0, 2]; width <= end; [level, width] = [level + 1, width * 2]) {
+      this.#run('DELETE FROM subtree WHERE log = ? AND level = ? AND position < ?', log, level, 2 * Math.floor(end / width));
+    }
+  }
+
   /** Like {@link insertSubtree}, for one that may be there already. */
   keepSubtree(log: number, level: number, position: number, hash: Uint8Array): void {
     this.#run('INSERT OR IGNORE INTO subtree VALUES (?, ?, ?, ?)', log, level, position, hash);

@@ -50,13 +50,17 @@ function checkLog(suite: Suite, rows: Rows, row: LogRow, paths: Paths, onEntries
   }
 }
 
-function describe({ from, entries, sealed, seals, receipts }: Verified): string {
+function describe({ from, entries, sealed, seals, firstSeal, receipts }: Verified): string {
   const open = entries === sealed ? '' : `, ${entries - sealed} not sealed yet`;
   const pruned =
     from === 0 ? '' : ` (the first ${from} ${plural(from, 'is', 'are')} pruned, the collector has ${plural(from, 'it', 'them')})`;
+  const prunedSeals =
+    firstSeal === 0
+      ? ''
+      : ` (the first ${firstSeal} ${plural(firstSeal, 'is', 'are')} pruned, and with ${plural(firstSeal, 'it', 'them')} what shows that the key of the next is this log's; the collector has ${plural(firstSeal, 'it', 'them')})`;
   return [
     `${entries} ${plural(entries, 'entry', 'entries')} in chain and tree${pruned}`,
-    `${sealed} under ${seals} ${plural(seals, 'seal')}${open}`,
+    `${sealed} under ${seals} ${plural(seals, 'seal')}${prunedSeals}${open}`,
     `${receipts} ${plural(receipts, 'receipt')}`,
   ].join(', ');
 }

@@ -18,6 +18,8 @@ export interface Verified {
   readonly from: number;
   readonly entries: number;
   readonly seals: number;
+  /** Those before it were pruned, with the entries that they cover. */
+  readonly firstSeal: number;
   /** Entries that a seal covers: only these can't be rewritten by who has this device now. */
   readonly sealed: number;
   readonly receipts: number;
@@ -33,8 +35,9 @@ export function verifyLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFaul
   for (let tries = 1; ; tries++) {
     const faults: string[] = [];
     const found = walkLog(suite, rows, row, (fault) => faults.push(fault), onEntries);
-    // A writer that pruned meanwhile took entries away from under the walk.
-    if (faults.length > 0 && tries < MAX_TRIES && rows.firstHeld(row.number) !== found.from) continue;
+    // A writer that pruned meanwhile took entries or seals away from under the walk.
+    const isPruned = rows.firstHeld(row.number) !== found.from || (rows.firstSeal(row.number)?.k ?? 0) !== found.firstSeal;
+    if (faults.length > 0 && tries < MAX_TRIES && isPruned) continue;
     for (const fault of faults) onFault(fault);
     return found;
   }
@@ -55,6 +58,6 @@ function walkLog(suite: Suite, rows: Rows, row: LogRow, onFault: OnFault, onEntr
     onEntries(end);
   }
   walk.end();
-  const { state, sealed, receipts } = walk;
-  return { from, entries: size, seals: state.k, sealed, receipts, state };
+  const { state, firstSeal, sealed, receipts } = walk;
+  return { from, entries: size, seals: state.k, firstSeal, sealed, receipts, state };
 }

@@ -1,7 +1,6 @@
 import { Failure } from '../program/failure.ts';
 import { plural } from '../program/plural.ts';
 import { equal } from '../tlog/bytes.ts';
-import { verifyEnrolment } from '../tlog/enrolment.ts';
 import { Reader } from '../tlog/cbor.ts';
 import { decodeEntry, joinEntry, MAX_STEM_BYTES, readHeader, stemLeafHash } from '../tlog/entry.ts';
 import { TlogError } from '../tlog/error.ts';
@@ -14,6 +13,7 @@ import { continueSeals, type Seal, type SealState } from '../tlog/seal.ts';
 import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
+import { firstState } from './first-state.ts';
 import { receiptsIn, sealsIn, type Extent } from './extent.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -31,6 +31,7 @@ export class Walk {
   readonly #fault: (fault: string) => void;
   readonly #tree: Tree;
   readonly #seals: Iterator<Omit<Seal, 'logId'>, void>;
+  readonly #firstSeal: number;
   readonly #receiptRows: Iterator<ReceiptRow, undefined>;
   #head: Uint8Array;
   #state: SealState;
@@ -55,9 +56,10 @@ export class Walk {
     this.#tree = edge.tree;
     this.#head = edge.head;
     this.#next = extent.from;
-    this.#state = { logId: id, k: 0, size: 0, publicKey: this.#enrolledKey(row) };
     this.#seals = sealsIn(rows, row.number, extent);
     this.#nextSeal = this.#takeSeal();
+    this.#firstSeal = this.#nextSeal?.k ?? 0;
+    this.#state = firstState(suite, row, this.#nextSeal, extent.from, onFault);
     this.#receiptRows = receiptsIn(rows, row.number, extent);
     this.#nextReceipt = this.#receiptRows.next().value;
     this.#passPruned();
@@ -66,6 +68,11 @@ export class Walk {
   /** Where the seals stand now. */
   get state(): SealState {
     return this.#state;
+  }
+
+  /** The number of the first seal that is there. */
+  get firstSeal(): number {
+    return this.#firstSeal;
   }
 
   /** Entries under seals that were found sound. */
@@ -129,7 +136,7 @@ export class Walk {
     }
   }
 
-  /** Of pruned entries the seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
+  /** Of pruned entries the newest seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
   #passPruned(): void {
     const { from, receipted } = this.#extent;
     if (from > receipted) this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
@@ -222,18 +229,6 @@ export class Walk {
     const got = stored === undefined ? 'none' : 'another';
     this.#fault(`subtree ${position} of level ${level}: expected the hash of its leaves, got ${got}`);
   };
-
-  #enrolledKey(row: LogRow): Uint8Array {
-    try {
-      const enrolment = verifyEnrolment(this.#suite, row.enrolment);
-      if (enrolment.identity.name === row.origin && equal(enrolment.identity.publicKey, this.#identity.publicKey))
-        return enrolment.sealKey;
-      this.#fault(`enrolment: expected that of ${row.origin}, got ${enrolment.identity.name}`);
-    } catch (error) {
-      this.#fault(`enrolment: ${messageOf(error)}`);
-    }
-    return NO_HASH;
-  }
 }
 
 function messageOf(error: unknown): string {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Delivery, type DeliveryParts, type Outcome } from '../../agent/delivery.ts';
+import { keepEdge } from '../../agent/retention.ts';
 import type { LogRow } from '../../agent/row.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { deflate, inflate, native } from '../../program/native.ts';
@@ -393,6 +394,24 @@ describe('the collector lost data', () => {
       checkpoint: before,
     });
     expect(range(r.log)).toBeUndefined();
+  });
+
+  test('so much that nothing here tells the root that it had then', () => {
+    const r = road(4);
+    const [before, after] = [r.receipt(16, T), r.receipt(4, T + 1)];
+    r.log.onReceipt(before, 'live', 0);
+    const { store } = r.writer;
+    store.transaction(() => {
+      keepEdge(native, store, 0, 13);
+      store.deleteEntries(0, 0, 13);
+      store.deleteProofs(0, 2);
+    });
+    expect(r.log.onReceipt(after, 'live', 0)).toEqual({
+      kind: 'contradicted',
+      reason: 'the collector lost entries 4 to 12, which are pruned here',
+      undelivered: 13,
+      checkpoint: before,
+    });
   });
 
   test('entries that it lacks are not pruned meanwhile, whatever the receipts of before say', () => {

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { exportLog } from '../../agent/export.ts';
 import { openIdentity } from '../../agent/generation.ts';
-import { makeRoom } from '../../agent/retention.ts';
+import { keepEdge, makeRoom } from '../../agent/retention.ts';
 import { native } from '../../program/native.ts';
 import { concat } from '../../tlog/bytes.ts';
 import { Reader } from '../../tlog/cbor.ts';
@@ -165,6 +165,34 @@ test('of a log that is pruned up to its newest seal the export says so', () => {
   expect(audited.verdict).toBe('incomplete');
   expect(audited.text).toMatch(/0 to 19 are not here: the export begins with entry 20\n/);
   expect(audited.text).toContain('the log ends with entry 19');
+});
+
+test.each([
+  ['within an epoch', 57, ['admission', 'from', 'entry', 'payload']],
+  ['at a seal', 50, ['admission', 'from', 'seal', 'entry', 'payload']],
+])('whose seals of long ago are gone too begins with what is left out: %s', (_, pruned, begins) => {
+  const device = newDevice();
+  device.with((writer) => writer.append(messages(100)), { entries: 10, bytes: 65_536 });
+  device.receive(60);
+  device.with((writer) => {
+    const { store } = writer;
+    store.transaction(() => {
+      keepEdge(native, store, 0, pruned);
+      store.deleteEntries(0, 0, pruned);
+      store.deleteProofs(0, 4);
+    });
+  });
+  expect(device.faults()).toEqual([]);
+  const bytes = exported(device);
+  expect(kinds(bytes).slice(0, begins.length)).toEqual(begins);
+  const audited = audit(device, bytes);
+  expect(audited.verdict).toBe('incomplete');
+  const failed = audited.checks.filter(({ status }) => status === 'FAIL');
+  const first = pruned === 50 ? 4 : 5;
+  expect(failed.map(({ detail }) => detail)).toEqual([
+    `0 to ${pruned - 1} are not here: the export begins with entry ${pruned}`,
+    `seals 0 to ${first - 1} are not here, so that the key of seal ${first} is not shown to be the log's`,
+  ]);
 });
 
 describe('epochs', () => {

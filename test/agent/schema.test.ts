@@ -15,6 +15,16 @@ const LOG = 'a log is never changed';
 const ENTRY = 'an entry is never changed';
 const UNRECEIPTED = 'an entry that no receipt covers is never deleted';
 const EPOCH = 'an epoch is never changed';
+const EPOCH_HELD = 'an epoch is deleted only once its entries are pruned';
+const SEAL_NEEDED = 'a seal is deleted only once the entries of the next one are pruned too';
+const HASH_NEEDED = 'a subtree hash is deleted only within a larger subtree of pruned entries';
+const PRUNED_TO_10 = 'DELETE FROM entry WHERE id < 10';
+/** All but the last ten of the first log. */
+const PRUNED_TO_20 = "INSERT INTO receipt VALUES (0, 20, 4000000000, x'00'); DELETE FROM entry WHERE id < 20";
+const PRUNED_TO_30 = "INSERT INTO receipt VALUES (0, 30, 4000000000, x'00'); DELETE FROM entry WHERE id < 30";
+/** The leaves up to 29, and the subtrees of two, four, eight and sixteen of them. */
+const HASHES = `INSERT INTO subtree WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 29)
+  SELECT 0, column1, i, ${HASH} FROM n, (VALUES (0), (1), (2), (3), (4)) WHERE (i + 1) * (1 << column1) <= 30`;
 
 /** Two generations: the first with 30 entries under 3 seals and a receipt of 10, the second with 5 and a receipt of 3. */
 const devices = copiesOf(() => {
@@ -181,8 +191,12 @@ const OF_EPOCH: Row[] = [
     SHED_10_TO_20,
     'UPDATE epoch SET salt_key = NULL, salts = randomblob(160) WHERE id = 1',
   ],
-  ['all of it', 'DELETE FROM epoch WHERE id = 0', 'an epoch is never deleted'],
-  ['all of it, by REPLACE', `REPLACE INTO epoch VALUES (0, 0, ${HASH}, NULL)`, 'an epoch is never deleted'],
+  ['all of it', 'DELETE FROM epoch WHERE id = 0', EPOCH_HELD],
+  ['all of it, by REPLACE', `REPLACE INTO epoch VALUES (0, 0, ${HASH}, NULL)`, EPOCH_HELD],
+  ['all of it, once its entries are pruned', 'DELETE FROM epoch WHERE id = 0', 'allowed', PRUNED_TO_10],
+  ['all of the next one, of which none is', 'DELETE FROM epoch WHERE id = 1', EPOCH_HELD, PRUNED_TO_10],
+  ['all of the newest, whose entries are to come', 'DELETE FROM epoch WHERE id = 3', EPOCH_HELD, PRUNED_TO_30],
+  ['all of it, of which one is held', 'DELETE FROM epoch WHERE id = 0', EPOCH_HELD, 'DELETE FROM entry WHERE id < 9'],
 ];
 
 const OF_OTHERS: Row[] = [
@@ -192,24 +206,50 @@ const OF_OTHERS: Row[] = [
     'a subtree hash is never changed',
     `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
   ],
-  [
-    'a subtree hash, deleted',
-    'DELETE FROM subtree',
-    'a subtree hash is never deleted',
-    `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
-  ],
+  ['a subtree hash, deleted', 'DELETE FROM subtree', HASH_NEEDED, `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`],
   [
     'a subtree hash, by REPLACE',
     `REPLACE INTO subtree VALUES (0, 8, 0, ${HASH})`,
-    'a subtree hash is never deleted',
+    HASH_NEEDED,
     `INSERT INTO subtree VALUES (0, 8, 0, ${HASH})`,
   ],
+  // Of 20 pruned entries the tree goes on from the subtrees of sixteen and of four, the chain from the last leaf.
+  [
+    'the hashes within the subtree of sixteen',
+    'DELETE FROM subtree WHERE (position + 1) * (1 << level) <= 16 AND level < 4',
+    'allowed',
+    HASHES,
+    PRUNED_TO_20,
+  ],
+  [
+    'a leaf within that of four',
+    'DELETE FROM subtree WHERE level = 0 AND position BETWEEN 16 AND 18',
+    'allowed',
+    HASHES,
+    PRUNED_TO_20,
+  ],
+  ['the last leaf', 'DELETE FROM subtree WHERE level = 0 AND position = 19', HASH_NEEDED, HASHES, PRUNED_TO_20],
+  ['the subtree of sixteen', 'DELETE FROM subtree WHERE level = 4', HASH_NEEDED, HASHES, PRUNED_TO_20],
+  ['that of four', 'DELETE FROM subtree WHERE level = 2 AND position = 4', HASH_NEEDED, HASHES, PRUNED_TO_20],
+  ['one of held entries', 'DELETE FROM subtree WHERE level = 1 AND position = 10', HASH_NEEDED, HASHES, PRUNED_TO_20],
+  [
+    'of all that is pruned, the last subtree',
+    'DELETE FROM subtree WHERE level = 1 AND position = 14',
+    HASH_NEEDED,
+    HASHES,
+    PRUNED_TO_30,
+  ],
+  ['of all that is pruned, another', 'DELETE FROM subtree WHERE level = 1 AND position = 13', 'allowed', HASHES, PRUNED_TO_30],
   ['a seal', 'UPDATE seal SET size = 11 WHERE id = 0', 'a seal is never changed'],
-  ['a seal, deleted', 'DELETE FROM seal WHERE id = 2', 'a seal is never deleted'],
+  ['a seal, deleted', 'DELETE FROM seal WHERE id = 2', SEAL_NEEDED],
+  ['a seal of pruned entries, while those of the next are held', 'DELETE FROM seal WHERE id = 0', SEAL_NEEDED, PRUNED_TO_10],
+  ['a seal of pruned entries, once those of the next are too', 'DELETE FROM seal WHERE id = 0', 'allowed', PRUNED_TO_20],
+  ['the seal before what is held', 'DELETE FROM seal WHERE id = 1', SEAL_NEEDED, PRUNED_TO_20],
+  ['the newest seal of pruned entries', 'DELETE FROM seal WHERE id = 2', SEAL_NEEDED, PRUNED_TO_30],
   [
     'a seal, by REPLACE',
     'REPLACE INTO seal SELECT 0, size, root, public_key, next_public_key, signature FROM seal WHERE id = 1',
-    'a seal is never deleted',
+    SEAL_NEEDED,
   ],
   ['a receipt', 'UPDATE receipt SET time = 0', 'a receipt is never changed'],
   ['a receipt, deleted', 'DELETE FROM receipt', 'a receipt is deleted only once'],

@@ -82,7 +82,10 @@ const EVENTS: { readonly [Topic in keyof Events]: readonly Events[Topic][] } = {
     },
   ],
   shed: [{ origin: 'acme.example/pump-7/0123456789abcdef', first: 0, end: 512, reason: 'quota' }],
-  pruned: [{ origin: 'acme.example/pump-7/0123456789abcdef', end: 1024 }],
+  pruned: [
+    { origin: 'acme.example/pump-7/0123456789abcdef', end: 1024 },
+    { origin: 'acme.example/pump-7/0123456789abcdef', end: 1024, seals: 7 },
+  ],
   refused: [{ count: 3, reason: 'quota' }],
   trouble: [{ what: 'the disk is full' }],
 };
