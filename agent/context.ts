@@ -16,6 +16,7 @@ import { STORE } from './schema.ts';
 import type { Wait } from './sound-store.ts';
 import { Store } from './store.ts';
 import { formatCount } from './trouble.ts';
+import { freeBytes, roomOf, usageOf } from './retention.ts';
 import { Writer } from './writer.ts';
 
 /** What the commands get from the process, which only main.ts looks at. */
@@ -50,6 +51,10 @@ export function openWriter(
     name: { fleet: config.device.fleet, device: config.device.name },
     limits: { entries: config.seal.max_entries, bytes: config.seal.max_bytes },
     read: () => clock.read(),
+    isTight: (rows) => {
+      const { directory, quota_bytes: quotaBytes, free_floor_bytes: freeFloorBytes } = config.store;
+      return roomOf(usageOf(rows, freeBytes(directory)), { quotaBytes, freeFloorBytes }) !== 'ample';
+    },
     onRecovered: ({ folder, found }) => {
       tell(`the store was damaged and stands in ${folder}: ${found}`);
     },

@@ -8,29 +8,37 @@ import type { Reading } from './clock.ts';
 import { event } from './events.ts';
 import type { Log, Message } from './log.ts';
 import { isErased, saltsOfRow } from './salts.ts';
+import { prunableUntil, pruneTo } from './prune.ts';
 import type { EntryRow, LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
+import type { Store } from './store.ts';
+import { skip, takenOver } from './taken-over.ts';
 
 const MESSAGES_A_COMMIT = 1000;
 /** Tells that the payload of a moved entry is not a payload but the commitment to one that is not here. */
 export const COMMITMENT: Attribute = ['$payload', 'commitment'];
 
-/** Entries of a closed log that are to go on in the next one. */
-interface Range {
-  readonly log: LogRow;
-  readonly from: number;
-  readonly to: number;
+export interface MoveOptions {
+  readonly suite: Suite;
+  readonly store: Store;
+  readonly read: () => Reading;
+  /** Whether there is no room for all of it twice. */
+  readonly isTight: () => boolean;
+  /** Told before each commit how many are left. */
+  readonly onStep: (left: number) => void;
 }
 
 /**
  * Brings what can no longer be delivered under closed logs into the one that continues them: first a `continues` entry that names
  * the newest of them, then the entries in order. Each commit leaves the new log a prefix of that, so after a crash its size tells
- * where to go on; and nothing is left to do once all are there. FORMAT.md §12. `onStep` is told before each commit how many are left.
+ * where to go on; and nothing is left to do once all are there. FORMAT.md §12. What was moved stays in the closed log too as long as
+ * there is room: there it is under the seals that were made when it was recorded.
  */
-export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Reading, onStep: (left: number) => void): void {
+export function moveEntries({ suite, store, read, isTight, onStep }: MoveOptions, log: Log): void {
+  const { rows } = store;
   const closed = rows.logs()[log.number - 1];
   if (closed === undefined) return;
-  const ranges = undelivered(rows, log.number);
+  const ranges = takenOver(rows, log.number);
   const count = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
   if (log.size === 0) log.append([continues(rows, closed, count, read())]);
   for (const range of skip(ranges, log.size - 1)) {
@@ -38,30 +46,18 @@ export function moveEntries(suite: Suite, rows: Rows, log: Log, read: () => Read
       onStep(count + 1 - log.size);
       const entries = rows.entries(range.log.number, at, Math.min(range.to, at + MESSAGES_A_COMMIT));
       log.append(Array.from(entries, (row) => moved(suite, rows, range.log, row, read())));
+      if (isTight()) pruneMoved(suite, store, range.log);
     }
   }
 }
 
-/**
- * What a log takes over: of the one before it the entries that were not delivered, and before them what that one was to take over
- * itself and had not when it was closed.
- */
-function undelivered(rows: Rows, number: number): Range[] {
-  const closed = rows.logs()[number - 1];
-  if (closed === undefined) return [];
-  const to = rows.size(closed.number);
-  const own: Range = { log: closed, from: closed.undelivered ?? to, to };
-  return [...skip(undelivered(rows, closed.number), to - 1), own];
-}
-
-/** Without the first `count` entries; a log that has nothing yet, not even its `continues` entry, skips none. */
-function skip(ranges: readonly Range[], count: number): Range[] {
-  let left = Math.max(0, count);
-  return ranges.flatMap((range) => {
-    const from = Math.min(range.to, range.from + left);
-    left -= from - range.from;
-    return from < range.to ? [{ ...range, from }] : [];
-  });
+/** The new log can't tell of it yet, as what is moved comes first there; that it was moved it does tell. */
+function pruneMoved(suite: Suite, store: Store, closed: LogRow): void {
+  for (;;) {
+    const end = prunableUntil(store.rows, closed, Infinity, 'any');
+    if (end === undefined) return;
+    pruneTo(suite, store, closed.number, end);
+  }
 }
 
 function continues(rows: Rows, closed: LogRow, moved: number, reading: Reading): Message {

@@ -6,7 +6,6 @@ import type { Seal, SealState } from '../tlog/seal.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import type { LogRow } from './row.ts';
-import type { OnFault } from './verify.ts';
 
 const NO_KEY = new Uint8Array(32);
 
@@ -19,7 +18,7 @@ export function firstState(
   row: LogRow,
   first: Omit<Seal, 'logId'> | undefined,
   from: number,
-  onFault: OnFault,
+  onFault: (fault: string) => void,
 ): SealState {
   const identity = parseVkey(suite, row.vkey, ED25519);
   const enrolled = enrolledKey(suite, row, identity, onFault);
@@ -33,7 +32,12 @@ export function stateAt({ logId, k, size, publicKey }: Seal): SealState {
   return { logId, k, size: size - 1, publicKey };
 }
 
-function enrolledKey(suite: Suite, { origin, enrolment: note }: LogRow, identity: NoteKey, onFault: OnFault): Uint8Array {
+function enrolledKey(
+  suite: Suite,
+  { origin, enrolment: note }: LogRow,
+  identity: NoteKey,
+  onFault: (fault: string) => void,
+): Uint8Array {
   try {
     const enrolment = verifyEnrolment(suite, note);
     if (enrolment.identity.name === origin && equal(enrolment.identity.publicKey, identity.publicKey)) return enrolment.sealKey;

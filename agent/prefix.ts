@@ -152,7 +152,8 @@ function openEdge(suite: Suite, store: PrefixStore, salvage: Salvage, remains: R
   const state = { logId: id, k: 0, size: 0, publicKey: verifyEnrolment(suite, row.enrolment).sealKey };
   const from = remains.entries.first ?? 0;
   const whole = { from: 0, tree: new Tree(suite), head: id, state };
-  if (from === 0 || (remains.receipts.last ?? 0) < from) return whole;
+  // Behind what a receipt covers only what went on in the next log is ever deleted.
+  if (from === 0 || (row.undelivered === null && (remains.receipts.last ?? 0) < from)) return whole;
   if (![...salvage.subtrees(remains, from - 1)].some(({ level }) => level === 0)) return whole;
   for (const { level, position, hash } of salvage.subtrees(remains)) {
     if ((position + 1) * 2 ** level <= from) store.keepSubtree(row.number, level, position, hash);

@@ -4,6 +4,7 @@ import { Reader } from '../tlog/cbor.ts';
 import { payloadHash, SALT_BYTES } from '../tlog/payload.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { saltsOfRow } from './salts.ts';
+import { ENTRIES_A_STEP, prunableUntil, pruneTo, type Copies } from './prune.ts';
 import type { EpochRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
@@ -22,8 +23,6 @@ export interface RetentionLimits {
 /** `tight`: soon full; `full`: nothing receipted is left to prune. */
 export type Room = 'ample' | 'tight' | 'full';
 
-/** Entries of one transaction: it must not keep messages waiting. */
-const ENTRIES_A_STEP = 4096;
 /** The same for epochs whose payloads are erased: each may hold `EPOCH_MAX_BYTES`. */
 const EPOCHS_A_STEP = 32;
 /** Seals of one transaction: each has the subtree hashes of up to 1,024 entries. */
@@ -63,7 +62,7 @@ export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLi
 
 /**
  * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it, whatever
- * the clock says. Their seals stay longer, as room for them is wanted seldom. Where entries that no collector holds fill all there is,
+ * the clock says; of what had to go on in a next log the first copy. Their seals stay longer, as room for them is wanted seldom. Where entries that no collector holds fill all there is,
  * sheds their oldest payloads if that was chosen: every entry, hash and seal of them stays. `free`: bytes free on the file system. To be
  * called every few seconds.
  */
@@ -75,7 +74,8 @@ export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, 
     const sealBytes = isPressed ? SEAL_BYTES * countPruned(rows) : 0;
     const worked =
       (sealBytes > SEALS_SHARE * limits.quotaBytes && sealStep(writer)) ||
-      pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds) ||
+      pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds, 'receipted') ||
+      (isPressed && pruneStep(suite, writer, Infinity, 'any')) ||
       (sealBytes > 0 && sealStep(writer)) ||
       (limits.whenFull === 'shed' && roomOf(usage, limits) === 'full' && shedStep(suite, writer));
     if (!worked) break;
@@ -83,19 +83,14 @@ export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, 
   return roomOf(usageOf(rows, free), limits);
 }
 
-/** Deletes the oldest entries whose receipt is not after `untilSeconds`. False where there are none. */
-function pruneStep(suite: Suite, writer: Writer, untilSeconds: number): boolean {
+/** Deletes the oldest entries that may go. False where there are none. */
+function pruneStep(suite: Suite, writer: Writer, untilSeconds: number, copies: Copies): boolean {
   const { store } = writer;
-  for (const { number, origin } of store.rows.logs()) {
-    const first = store.rows.firstHeld(number);
-    const end = Math.min(store.rows.receiptedUntil(number, untilSeconds), first + ENTRIES_A_STEP);
-    if (first >= end) continue;
-    writer.tell('pruned', { origin, end });
-    store.transaction(() => {
-      keepEdge(suite, store, number, end);
-      store.deleteEntries(number, first, end);
-      store.deleteReceipts(number, end);
-    });
+  for (const row of store.rows.logs()) {
+    const end = prunableUntil(store.rows, row, untilSeconds, copies);
+    if (end === undefined) continue;
+    writer.tell('pruned', { origin: row.origin, end });
+    pruneTo(suite, store, row.number, end);
     return true;
   }
   return false;
@@ -130,18 +125,6 @@ function sealStep(writer: Writer): boolean {
     return true;
   }
   return false;
-}
-
-/** What later proofs and the chain need of the entries before `end`: the peaks of their tree, and the last leaf hash. */
-export function keepEdge(suite: Suite, store: Store, log: number, end: number): void {
-  const subtree = store.rows.subtree(suite, log);
-  store.keepSubtree(log, 0, end - 1, subtree(0, end - 1));
-  for (let at = 0; at < end;) {
-    let [level, width] = [0, 1];
-    while (width * 2 <= end - at) [level, width] = [level + 1, width * 2];
-    store.keepSubtree(log, level, at / width, subtree(level, at / width));
-    at += width;
-  }
 }
 
 /** Erases payloads and salts of the oldest sealed epochs that were not shed yet, after an entry that says so; the agent's own stay. */

@@ -13,7 +13,8 @@ export const MAX_LOGS = 2 ** 13;
 /**
  * The agent's tables. All are written once: the triggers hold in SQL what the code promises, so that not even a bug of ours
  * loses or changes an entry. What they allow: an entry whose range a `shed` row records may lose its payload (its hash takes the
- * place), an epoch its salt-key (the remaining salts take its place), entries that a receipt covers may be pruned, and then receipts
+ * place), an epoch its salt-key (the remaining salts take its place), entries that a receipt covers, or that went on in the next log,
+ * may be pruned, and then receipts
  * that a later one makes needless; and epochs, seals and subtree hashes from which nothing that is held follows.
  *
  * - `emptied`: the collector's time when it said that it holds nothing of the log any more; receipts of before count no longer
@@ -99,7 +100,13 @@ CREATE TRIGGER entry_delete BEFORE DELETE ON entry
 WHEN NOT EXISTS (
   SELECT 1 FROM receipt WHERE log = OLD.id / ${LOG_STRIDE} AND size > OLD.id % ${LOG_STRIDE}
     AND time > coalesce((SELECT emptied FROM log WHERE number = OLD.id / ${LOG_STRIDE}), 0))
-BEGIN SELECT RAISE(ABORT, 'an entry that no receipt covers is never deleted'); END;
+AND NOT EXISTS (
+  SELECT 1 FROM log WHERE number = OLD.id / ${LOG_STRIDE} AND undelivered <= OLD.id % ${LOG_STRIDE} AND (
+    EXISTS (SELECT 1 FROM entry WHERE id = (number + 1) * ${LOG_STRIDE} + 1 + OLD.id % ${LOG_STRIDE} - undelivered
+      AND (OLD.payload IS NULL OR payload IS OLD.payload))
+    OR EXISTS (SELECT 1 FROM receipt WHERE log = number + 1 AND size > 1 + OLD.id % ${LOG_STRIDE} - undelivered
+      AND time > coalesce((SELECT emptied FROM log AS next WHERE next.number = log), 0))))
+BEGIN SELECT RAISE(ABORT, 'an entry that no receipt covers, and no later log holds, is never deleted'); END;
 
 CREATE TRIGGER subtree_update BEFORE UPDATE ON subtree
 BEGIN SELECT RAISE(ABORT, 'a subtree hash is never changed'); END;

@@ -18,6 +18,7 @@ import { receiptsIn, sealsIn, type Extent } from './extent.ts';
 import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import { tellsOfShed } from './shed.ts';
+import { movedUntil } from './taken-over.ts';
 
 const NO_HASH = new Uint8Array(32);
 
@@ -32,6 +33,8 @@ export class Walk {
   readonly #tree: Tree;
   readonly #seals: Iterator<Omit<Seal, 'logId'>, void>;
   readonly #firstSeal: number;
+  /** Of a closed log, entries up to here go on in the next one. */
+  readonly #moved: number;
   readonly #receiptRows: Iterator<ReceiptRow, undefined>;
   #head: Uint8Array;
   #state: SealState;
@@ -59,6 +62,7 @@ export class Walk {
     this.#seals = sealsIn(rows, row.number, extent);
     this.#nextSeal = this.#takeSeal();
     this.#firstSeal = this.#nextSeal?.k ?? 0;
+    this.#moved = movedUntil(rows, row, rows.size(row.number + 1));
     this.#state = firstState(suite, row, this.#nextSeal, extent.from, onFault);
     this.#receiptRows = receiptsIn(rows, row.number, extent);
     this.#nextReceipt = this.#receiptRows.next().value;
@@ -139,7 +143,8 @@ export class Walk {
   /** Of pruned entries the newest seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
   #passPruned(): void {
     const { from, receipted } = this.#extent;
-    if (from > receipted) this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
+    if (from > Math.max(receipted, this.#moved))
+      this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
     for (let seal = this.#nextSeal; seal !== undefined && seal.size <= from; seal = this.#nextSeal) {
       this.#seal(seal, seal.size === from && this.#isWhole ? this.#tree.root() : seal.root);
     }

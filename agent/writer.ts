@@ -10,6 +10,7 @@ import { beginGeneration, openIdentity, openSealer, previousOf, sealState } from
 import { Log, type Appended, type Message } from './log.ts';
 import { isRecovering } from './recover.ts';
 import type { LogRow } from './row.ts';
+import type { Rows } from './rows.ts';
 import { STORE } from './schema.ts';
 import type { Random, Sealer } from './seal.ts';
 import { openSoundStore, type SoundStoreOptions } from './sound-store.ts';
@@ -18,6 +19,8 @@ import { StoreLock } from './store-lock.ts';
 import { suspectStore } from './suspect.ts';
 
 export interface WriterOptions extends Omit<SoundStoreOptions, 'random'> {
+  /** Whether room is short, of the quota or on the disk; false where it is not given. */
+  readonly isTight?: (rows: Rows) => boolean;
   /** Told when a log is closed and another one continues it. */
   readonly onContinued: (closed: LogRow, by: LogRow) => void;
 }
@@ -151,7 +154,7 @@ export class Writer {
   }
 
   #open(): Current {
-    const { suite, paths, name, limits, read, onWait } = this.#options;
+    const { suite, paths, name, limits, read, onWait, isTight } = this.#options;
     const { rows } = this.store;
     const logs = rows.logs();
     const row = logs.at(-1);
@@ -182,7 +185,8 @@ export class Writer {
     try {
       const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
       const reason = logs.at(-2)?.closed ?? '';
-      moveEntries(suite, rows, log, read, (entries) => onWait?.({ work: 'move', reason, entries, seconds: MOVE_STEP_SECONDS }));
+      const onStep = (entries: number): void => onWait?.({ work: 'move', reason, entries, seconds: MOVE_STEP_SECONDS });
+      moveEntries({ suite, store: this.store, read, isTight: () => isTight?.(rows) === true, onStep }, log);
       return { row, log, sealer };
     } catch (error) {
       sealer.close();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Delivery, type DeliveryParts, type Outcome } from '../../agent/delivery.ts';
-import { keepEdge } from '../../agent/retention.ts';
+import { keepEdge } from '../../agent/prune.ts';
 import type { LogRow } from '../../agent/row.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { deflate, inflate, native } from '../../program/native.ts';
@@ -367,7 +367,9 @@ describe('the collector lost data', () => {
     expect(pruned()).toBe(12);
     r.log.onState(state(r.row, { standing, time: T + 1 }), 0);
     expect(pruned()).toBe(0);
-    expect(() => r.writer.store.deleteEntries(0, 0, 1)).toThrow('an entry that no receipt covers is never deleted');
+    expect(() => r.writer.store.deleteEntries(0, 0, 1)).toThrow(
+      'an entry that no receipt covers, and no later log holds, is never deleted',
+    );
     r.log.onReceipt(r.receipt(4, T + 2), 'live', 0);
     expect(pruned()).toBe(4);
   });

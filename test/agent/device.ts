@@ -10,7 +10,7 @@ import type { EntryRow, LogRow } from '../../agent/row.ts';
 import type { Rows } from '../../agent/rows.ts';
 import { Store } from '../../agent/store.ts';
 import { verifyStore } from '../../agent/verify-store.ts';
-import { Writer } from '../../agent/writer.ts';
+import { Writer, type WriterOptions } from '../../agent/writer.ts';
 import type { Finding } from '../../program/finding.ts';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
@@ -36,7 +36,7 @@ export interface Device {
   /** What `onContinued` told. */
   readonly continued: { readonly closed: LogRow; readonly by: LogRow }[];
   /** The writer; the caller closes it, unless the test ends with it open. */
-  open(limits?: SealLimits): Writer;
+  open(limits?: SealLimits, more?: Partial<WriterOptions>): Writer;
   /** Opens the writer for as long as `work` takes. */
   with<T>(work: (writer: Writer) => T, limits?: SealLimits): T;
   /** Reads beside whoever writes. */
@@ -118,8 +118,8 @@ export function deviceIn(folder: string): Device {
     for (const writer of opened) closeAgain(writer);
   });
   const onContinued = (closed: LogRow, by: LogRow): void => void continued.push({ closed, by });
-  const open = (limits: SealLimits = WIDE): Writer => {
-    const writer = Writer.open({ suite: native, paths, name: NAME, limits, read, onContinued });
+  const open = (limits: SealLimits = WIDE, more: Partial<WriterOptions> = {}): Writer => {
+    const writer = Writer.open({ suite: native, paths, name: NAME, limits, read, onContinued, ...more });
     opened.push(writer);
     return writer;
   };

@@ -13,7 +13,7 @@ const SHED_10_TO_20 = 'INSERT INTO shed VALUES (10, 20, 25)';
 
 const LOG = 'a log is never changed';
 const ENTRY = 'an entry is never changed';
-const UNRECEIPTED = 'an entry that no receipt covers is never deleted';
+const UNRECEIPTED = 'an entry that no receipt covers, and no later log holds, is never deleted';
 const EPOCH = 'an epoch is never changed';
 const EPOCH_HELD = 'an epoch is deleted only once its entries are pruned';
 const SEAL_NEEDED = 'a seal is deleted only once the entries of the next one are pruned too';

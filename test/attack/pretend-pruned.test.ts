@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keepEdge } from '../../agent/retention.ts';
+import { keepEdge } from '../../agent/prune.ts';
 import { native } from '../../program/native.ts';
 import { encodeUtf8 } from '../../tlog/bytes.ts';
 import { changeEpoch, readHistory, sealAgain, writeAgent } from '../support/forgery.ts';
