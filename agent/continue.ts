@@ -14,7 +14,9 @@ import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
 import { skip, takenOver } from './taken-over.ts';
 
+/** Of what is moved, whichever is reached first. */
 const MESSAGES_A_COMMIT = 1000;
+const BYTES_A_COMMIT = 2 ** 20;
 /** Tells that the payload of a moved entry is not a payload but the commitment to one that is not here. */
 export const COMMITMENT: Attribute = ['$payload', 'commitment'];
 
@@ -41,14 +43,28 @@ export function moveEntries({ suite, store, read, isTight, onStep }: MoveOptions
   const ranges = takenOver(rows, log.number);
   const count = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
   if (log.size === 0) log.append([continues(rows, closed, count, read())]);
-  for (const range of skip(ranges, log.size - 1)) {
-    for (let at = range.from; at < range.to; at += MESSAGES_A_COMMIT) {
+  for (const { log: from, ...range } of skip(ranges, log.size - 1)) {
+    for (const batch of batches(rows.entries(from.number, range.from, range.to))) {
       onStep(count + 1 - log.size);
-      const entries = rows.entries(range.log.number, at, Math.min(range.to, at + MESSAGES_A_COMMIT));
-      log.append(Array.from(entries, (row) => moved(suite, rows, range.log, row, read())));
-      if (isTight()) pruneMoved(suite, store, range.log);
+      log.append(batch.map((row) => moved(suite, rows, from, row, read())));
+      if (isTight()) pruneMoved(suite, store, from);
     }
   }
+}
+
+/** What is moved in one commit each. */
+function* batches(entries: Iterable<EntryRow>): Generator<EntryRow[]> {
+  let batch: EntryRow[] = [];
+  let bytes = 0;
+  for (const row of entries) {
+    batch.push(row);
+    bytes += row.payload?.length ?? 0;
+    if (batch.length < MESSAGES_A_COMMIT && bytes < BYTES_A_COMMIT) continue;
+    yield batch;
+    batch = [];
+    bytes = 0;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** The new log can't tell of it yet, as what is moved comes first there; that it was moved it does tell. */

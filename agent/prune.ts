@@ -4,8 +4,9 @@ import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
 import { movedUntil } from './taken-over.ts';
 
-/** Entries of one transaction: it must not keep messages waiting. */
+/** Entries of one transaction, and bytes of their payloads: it must not keep messages waiting, nor need room that is not there. */
 export const ENTRIES_A_STEP = 4096;
+const BYTES_A_STEP = 4 * 2 ** 20;
 
 /** For the sake of which copies in the next log entries of a closed one may go: those that a receipt covers, or any that are there. */
 export type Copies = 'receipted' | 'any';
@@ -23,7 +24,16 @@ export function prunableUntil(rows: Rows, row: LogRow, untilSeconds: number, cop
     const size = copies === 'any' ? rows.size(number + 1) : rows.receiptedUntil(number + 1, untilSeconds);
     end = Math.max(end, Math.min(movedUntil(rows, row, size), rows.lastSeal(number)?.size ?? 0));
   }
-  return first < end ? Math.min(end, first + ENTRIES_A_STEP) : undefined;
+  return first < end ? endOfStep(rows, number, first, end) : undefined;
+}
+
+function endOfStep(rows: Rows, log: number, first: number, end: number): number {
+  let bytes = 0;
+  for (const { index, payload } of rows.entries(log, first, Math.min(end, first + ENTRIES_A_STEP))) {
+    bytes += payload?.length ?? 0;
+    if (bytes >= BYTES_A_STEP) return index + 1;
+  }
+  return Math.min(end, first + ENTRIES_A_STEP);
 }
 
 /** Deletes the entries of a log before `end`, and what nobody needs any more with them. */

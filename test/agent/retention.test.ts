@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeRoom, usageOf, type Room } from '../../agent/retention.ts';
+import { prunableUntil } from '../../agent/prune.ts';
+import type { LogRow } from '../../agent/row.ts';
 import type { Writer } from '../../agent/writer.ts';
 import { native } from '../../program/native.ts';
 import { Held, packAll } from './collecting.ts';
@@ -39,6 +41,16 @@ describe('under pressure', () => {
     expect(device.read((rows) => rows.firstHeld(0))).toBe(200);
     expect(shed(device)).toBe(0);
     expect(device.faults()).toEqual([]);
+  });
+});
+
+test('a step deletes four MiB of payloads, or there would have to be room for as much in the WAL', () => {
+  const device = newDevice();
+  device.with((writer) => writer.append(Array.from({ length: 200 }, () => message(new Uint8Array(65_536)))));
+  device.receive(200);
+  device.read((rows) => {
+    const [row] = rows.logs() as [LogRow];
+    expect(prunableUntil(rows, row, Infinity, 'receipted')).toBe(64);
   });
 });
 
