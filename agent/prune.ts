@@ -19,10 +19,11 @@ export type Copies = 'receipted' | 'any';
 export function prunableUntil(rows: Rows, row: LogRow, untilSeconds: number, copies: Copies): number | undefined {
   const { number, undelivered } = row;
   const first = rows.firstHeld(number);
+  const sealed = rows.lastSeal(number)?.size ?? 0;
   let end = rows.receiptedUntil(number, untilSeconds);
-  if (undelivered !== null && Math.max(first, end) >= undelivered) {
+  if (undelivered !== null && Math.max(first, end) >= undelivered && first < sealed) {
     const size = copies === 'any' ? rows.size(number + 1) : rows.receiptedUntil(number + 1, untilSeconds);
-    end = Math.max(end, Math.min(movedUntil(rows, row, size), rows.lastSeal(number)?.size ?? 0));
+    end = Math.max(end, Math.min(movedUntil(rows, row, size), sealed));
   }
   return first < end ? endOfStep(rows, number, first, end) : undefined;
 }

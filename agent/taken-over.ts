@@ -12,12 +12,12 @@ export interface Range {
  * What a log takes over: of the one before it the entries that were not delivered, and before them what that one was to take over
  * itself and had not when it was closed.
  */
-export function takenOver(rows: Rows, number: number): Range[] {
-  const closed = rows.logs()[number - 1];
+export function takenOver(rows: Rows, number: number, logs = rows.logs()): Range[] {
+  const closed = logs[number - 1];
   if (closed === undefined) return [];
   const to = rows.size(closed.number);
   const own: Range = { log: closed, from: closed.undelivered ?? to, to };
-  return [...skip(takenOver(rows, closed.number), to - 1), own];
+  return [...skip(takenOver(rows, closed.number, logs), to - 1), own];
 }
 
 /** Without the first `count` entries; a log that has nothing yet, not even its `continues` entry, skips none. */

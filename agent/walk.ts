@@ -26,6 +26,7 @@ const NO_HASH = new Uint8Array(32);
 export class Walk {
   readonly #suite: Suite;
   readonly #rows: Rows;
+  readonly #row: LogRow;
   readonly #log: number;
   readonly #extent: Extent;
   readonly #identity: NoteKey;
@@ -33,8 +34,6 @@ export class Walk {
   readonly #tree: Tree;
   readonly #seals: Iterator<Omit<Seal, 'logId'>, void>;
   readonly #firstSeal: number;
-  /** Of a closed log, entries up to here go on in the next one. */
-  readonly #moved: number;
   readonly #receiptRows: Iterator<ReceiptRow, undefined>;
   #head: Uint8Array;
   #state: SealState;
@@ -50,6 +49,7 @@ export class Walk {
   constructor(suite: Suite, rows: Rows, row: LogRow, extent: Extent, onFault: (fault: string) => void) {
     this.#suite = suite;
     this.#rows = rows;
+    this.#row = row;
     this.#log = row.number;
     this.#extent = extent;
     this.#fault = onFault;
@@ -62,7 +62,6 @@ export class Walk {
     this.#seals = sealsIn(rows, row.number, extent);
     this.#nextSeal = this.#takeSeal();
     this.#firstSeal = this.#nextSeal?.k ?? 0;
-    this.#moved = movedUntil(rows, row, rows.size(row.number + 1));
     this.#state = firstState(suite, row, this.#nextSeal, extent.from, onFault);
     this.#receiptRows = receiptsIn(rows, row.number, extent);
     this.#nextReceipt = this.#receiptRows.next().value;
@@ -143,7 +142,7 @@ export class Walk {
   /** Of pruned entries the newest seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
   #passPruned(): void {
     const { from, receipted } = this.#extent;
-    if (from > Math.max(receipted, this.#moved))
+    if (from > receipted && from > movedUntil(this.#rows, this.#row, this.#rows.size(this.#log + 1)))
       this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
     for (let seal = this.#nextSeal; seal !== undefined && seal.size <= from; seal = this.#nextSeal) {
       this.#seal(seal, seal.size === from && this.#isWhole ? this.#tree.root() : seal.root);
