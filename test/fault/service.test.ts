@@ -82,8 +82,8 @@ test('starts, is alive, seals in time, and after SIGTERM stops with all of it se
 test('SIGINT stops it too, and the next start goes on in the same log', async () => {
   const found = machine();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    const { child, ended } = start(found);
     const before = topics(found).filter((topic) => topic === 'config').length;
+    const { child, ended } = start(found);
     await until(() => topics(found).filter((topic) => topic === 'config').length > before);
     child.kill(signal);
     expect(await ended).toMatchObject({ code: 0, signal: null });
@@ -100,8 +100,8 @@ test('SIGINT stops it too, and the next start goes on in the same log', async ()
 test('killed, it goes on in the same log, with what was committed', async () => {
   const found = machine();
   for (let round = 0; round < 3; round++) {
-    const { child, ended } = start(found);
     const before = topics(found).length;
+    const { child, ended } = start(found);
     await until(() => topics(found).length >= before + 2);
     child.kill('SIGKILL');
     expect(await ended).toMatchObject({ signal: 'SIGKILL' });
