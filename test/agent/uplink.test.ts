@@ -25,6 +25,8 @@ import { startUplink, WAIT } from './uplinking.ts';
 
 const EACH = { entries: 4, bytes: 65_536 };
 const TOPICS = 'tallystick/v1/pump-7';
+/** More than an answer may take (`stallMs` of {@link startUplink}). The tests' own clock: on the machine's, a pause would be a stall. */
+const TOO_LONG_MS = 60_001;
 
 interface Published {
   readonly kind: string;
@@ -256,25 +258,33 @@ describe('what a technician is told', () => {
   test('why the collector does not take a log, once', async () => {
     const broker = await startScriptedBroker({ puback: true });
     const { device, writer } = sealed(1);
-    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`, { stallMs: 300 });
+    let nowMs = 0;
+    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`, { nowMs: () => nowMs });
     const peer = await broker.peer(1);
     await sent(peer, 'enroll', 1);
     tell(peer, 'admission', state(writer, { standing: 'waiting', reason: 'compare the fingerprint' }));
     await up.said(`${writer.row.origin} is not taken: compare the fingerprint`);
     // Asked again in time, and told no second time.
-    await sent(peer, 'enroll', 3);
+    for (const times of [2, 3]) {
+      nowMs += TOO_LONG_MS;
+      await sent(peer, 'enroll', times);
+    }
     expect(up.lines.filter(({ trouble }) => trouble !== undefined)).toHaveLength(1);
   });
 
   test('that nobody answers, and that segments bring no receipt; then the hello is said again, and one segment sent', async () => {
     const broker = await startScriptedBroker({ puback: true });
     const { device, writer } = sealed(1);
-    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`, { stallMs: 300 });
+    let nowMs = 0;
+    const up = startUplink(device, writer, `mqtt://127.0.0.1:${broker.port}`, { nowMs: () => nowMs });
     const peer = await broker.peer(1);
+    await sent(peer, 'enroll', 1);
+    nowMs += TOO_LONG_MS;
     await up.said('the collector does not answer');
     await sent(peer, 'enroll', 2);
     tell(peer, 'admission', state(writer));
     await sent(peer, 'segment', 1);
+    nowMs += TOO_LONG_MS;
     await up.said('segments were published, and no receipt came');
     const [first, second] = await sent(peer, 'segment', 2);
     expect(second?.payload).toEqual(first?.payload);
