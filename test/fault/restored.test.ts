@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { newAgent } from '../support/agent-process.ts';
+import { areLevel } from './outside.ts';
 import { state } from './runs.ts';
 import { arrives, newSite, post } from './site.ts';
 
@@ -54,11 +55,14 @@ describe('after a time on the road', () => {
       await agent.start(settings);
       const acknowledged = await post(agent, 0, 30);
       await arrives(collector, acknowledged);
+      // What the agent did not know to have arrived, another log would have again.
+      await areLevel(collector, [agent]);
       await agent.stop();
       const older = copyOf(agent.data);
       await agent.start(settings);
       acknowledged.push(...(await post(agent, 100, 40)));
       await arrives(collector, acknowledged);
+      await areLevel(collector, [agent]);
       await agent.stop();
       restore(older, agent.data);
       await agent.start(settings);
