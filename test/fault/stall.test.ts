@@ -18,7 +18,8 @@ test('a broker that acknowledges and forgets: asked again, reconnected, and in t
     `fleet_key = "${formatVkey(signerKey(native, fleetSigner, ED25519))}"`,
     `collector_key = "${formatVkey(signerKey(native, collectorSigner, COSIGNATURE))}"`,
     'stall_s = 1',
-    'give_up_s = 3',
+    // Until then a `status` that begins must come to its end, and another connection be made, on a machine that is busy.
+    'give_up_s = 8',
   ];
   const found = newMachine(`[uplink]\n${uplink.join('\n')}\n`, contentOf(device.folder));
   const running = found.agent(['run']);
@@ -45,4 +46,4 @@ test('a broker that acknowledges and forgets: asked again, reconnected, and in t
   expect(found.device.read((rows) => rows.lastSeal(0)?.size)).toBe(entries.length);
   expect(found.device.read((rows) => rows.latestReceipt(0))).toBeUndefined();
   expect(found.device.faults()).toEqual([]);
-});
+}, 60_000);
