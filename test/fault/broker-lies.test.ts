@@ -99,11 +99,16 @@ test(
     // What is receipted goes from the store at once, and nothing else does.
     await gateways.start({ 'store.retention_days': '0' });
     await areTold(8);
-    const status = await statusOf(forgotten, site.settingsOf(forgotten));
+    const own = site.settingsOf(forgotten);
+    // Of a connection that is new it is told once an answer is due.
+    const status = await vi.waitFor(async () => {
+      const found = await statusOf(forgotten, own);
+      expect(found.troubles.map(({ what }) => what)).toContain('segments were published, and no receipt came');
+      return found;
+    }, WAIT);
     expect(status.receipted).toBe(before);
     expect(status.sealed).toBeGreaterThan(before);
     expect(status.notAcceptedSince).not.toBeNull();
-    expect(status.troubles.map(({ what }) => what)).toContain('segments were published, and no receipt came');
     const firstHeld = (agent: AgentProcess): number => agent.read((rows) => rows.firstHeld(0));
     expect(firstHeld(forgotten)).toBeGreaterThan(0);
     for (const agent of gateways.all) expect(firstHeld(agent), agent.device).toBeLessThanOrEqual(believed(agent));
