@@ -22,8 +22,12 @@ export function verifyStore(
 ): Finding[] {
   const findings = checkSchema(rows.integrity(), rows.schema(), STATEMENTS);
   if (findings.some(({ status, what }) => status === 'FAIL' && what === 'tables')) return findings;
-  const logs = rows.logs();
-  findings.push(checkGenerations(rows, logs));
+  // Of one state: an agent that runs may be continuing its log.
+  const { logs, generations } = rows.snapshot(() => {
+    const logs = rows.logs();
+    return { logs, generations: checkGenerations(rows, logs) };
+  });
+  findings.push(generations);
   const onEntries = onStart(logs.reduce((sum, { number }) => sum + rows.size(number), 0));
   let before = 0;
   for (const row of logs) {

@@ -2,8 +2,10 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { KeyFile } from '../../agent/keys.ts';
 import { makeRoom } from '../../agent/retention.ts';
+import type { Rows } from '../../agent/rows.ts';
 import { STATEMENTS } from '../../agent/schema.ts';
 import { createIdentity } from '../../agent/identity.ts';
+import type { Finding } from '../../program/finding.ts';
 import { native } from '../../program/native.ts';
 import { cosign } from '../../tlog/cosignature.ts';
 import { signCheckpoint } from '../../tlog/checkpoint.ts';
@@ -730,27 +732,57 @@ describe('what is allowed fits:', () => {
 });
 
 describe('beside a writer', () => {
+  /** Rows that have `act` done before each read, which is told the how-manieth it is. */
+  function busy(rows: Rows, act: (call: number) => void): Rows {
+    let calls = 0;
+    return new Proxy(rows, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name, target);
+        if (typeof found !== 'function') return found;
+        return (...args: unknown[]): unknown => {
+          act(++calls);
+          return Reflect.apply(found, target, args) as unknown;
+        };
+      },
+    });
+  }
+
+  function faultsOf(rows: Rows, device: Device): Finding[] {
+    const store = verifyStore(native, rows, device.paths, () => () => undefined);
+    return store.filter(({ status }) => status === 'FAIL');
+  }
+
   test('everything fits, whatever it does meanwhile: appends, seals and prunes between any two reads', () => {
     const device = devices();
     const writer = device.open({ entries: 3, bytes: 65_536 });
     device.read((rows) => {
       let calls = 0;
-      const busy = new Proxy(rows, {
-        get: (target, name) => {
-          const found: unknown = Reflect.get(target, name, target);
-          if (typeof found !== 'function') return found;
-          return (...args: unknown[]): unknown => {
-            calls += 1;
-            if (calls % 3 === 0 && calls < 120) writer.append(messages(2));
-            return Reflect.apply(found, target, args) as unknown;
-          };
-        },
+      const appended = busy(rows, (call) => {
+        calls = call;
+        if (calls % 3 === 0 && calls < 120) writer.append(messages(2));
       });
-      const store = verifyStore(native, busy, device.paths, () => () => undefined);
-      expect(store.filter(({ status }) => status === 'FAIL')).toEqual([]);
+      expect(faultsOf(appended, device)).toEqual([]);
       expect(calls).toBeGreaterThan(20);
     });
     writer.close();
     expect(device.faults()).toEqual([]);
+  });
+
+  test('everything fits, between whichever two reads it closes the log and continues it in another', () => {
+    let isReached = true;
+    for (let at = 1; isReached; at++) {
+      isReached = false;
+      const device = others();
+      const writer = device.open();
+      device.read((rows) => {
+        const continued = busy(rows, (call) => {
+          if (call !== at) return;
+          isReached = true;
+          writer.continueAs('for a test', writer.log.size);
+        });
+        expect(faultsOf(continued, device), `before read ${at}`).toEqual([]);
+      });
+      writer.close();
+    }
   });
 });
