@@ -207,18 +207,29 @@ describe('a mark', () => {
     },
   );
 
-  test.each(['recovering what it holds', 'looking through all'].slice(0, runsOf(2, 1)))(
-    'and a start that is killed while it is %s: the next one comes to the end of it',
-    { timeout: TIMEOUT },
-    async (work) => {
+  /** A damaged one whose agent was killed then. One that was done with it before the kill came is left for another. */
+  async function killedWhile(work: string): Promise<Gateway> {
+    for (;;) {
       const gateway = await newGateway(FEWER);
       const { agent, store } = gateway;
       zeroPageOf(store, SPOILT);
       writeFileSync(`${store}.suspect`, 'somebody doubts it\n');
-      const starting = agent.start();
+      const starting = agent.start().then(() => 'started', String);
       await agent.hears(work);
       await agent.kill();
-      await expect(starting).rejects.toThrow('got exit by a signal');
+      const end = await starting;
+      if (end === 'started') continue;
+      expect(end).toContain('got exit by a signal');
+      return gateway;
+    }
+  }
+
+  test.each(['recovering what it holds', 'looking through all'].slice(0, runsOf(2, 1)))(
+    'and a start that is killed while it is %s: the next one comes to the end of it',
+    { timeout: TIMEOUT },
+    async (work) => {
+      const gateway = await killedWhile(work);
+      const { agent, store } = gateway;
       await agent.start();
       await agent.stop();
       expect(existsSync(`${store}.suspect`)).toBe(false);
