@@ -97,7 +97,8 @@ describe('who comes', () => {
     },
   );
 
-  test('with all others of its site, from one address, is let in by and by', async () => {
+  // Eighty passwords and more, one after the other: ten seconds of computing, more where others compute too.
+  test('with all others of its site, from one address, is let in by and by', { timeout: 120_000 }, async () => {
     const hash = await hashPassword('right');
     const site = await startSite({ passwordOf: () => hash });
     const comeIn = async (device: string): Promise<void> => {
