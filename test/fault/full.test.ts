@@ -178,11 +178,12 @@ test.each(seedsOf(10, 1))(
     const told = listed.filter(({ source }) => source === '$agent');
     const pruned = told
       .filter(({ topic }) => topic === 'pruned')
-      .map(({ payload }) => JSON.parse(payload ?? '') as { end: number });
+      .map(({ index, payload }) => ({ index, ...(JSON.parse(payload ?? '') as { end: number }) }));
     const shed = told
       .filter(({ topic }) => topic === 'shed')
       .map(({ index, payload }) => ({ index, ...(JSON.parse(payload ?? '') as { first: number; end: number; reason: string }) }));
-    const receipted = pruned.at(0)?.end ?? 0;
+    // In steps, and all of it before the first payload of the others.
+    const receipted = pruned.findLast(({ index }) => index < (shed.at(0)?.index ?? 0))?.end ?? 0;
     expect(receipted).toBeGreaterThanOrEqual(least);
     expect(receipted).toBeLessThanOrEqual(most);
     expect(shed.map(({ first }) => first)).toEqual([receipted, ...shed.slice(0, -1).map(({ end }) => end)]);
