@@ -2,7 +2,8 @@ import { chmodSync, rmSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import { newAgent } from '../support/agent-process.ts';
-import { freePort, newCollector } from '../support/collector-process.ts';
+import { newCollector } from '../support/collector-process.ts';
+import { freePort } from '../support/free-port.ts';
 
 // What an operator sees of a gateway that delivers, beside the running agent: all the shipped programs, each in its own process.
 

@@ -7,7 +7,8 @@ import { seeded } from '../agent/seeded.ts';
 import { areLevel } from '../fault/outside.ts';
 import { newAgent, type AgentProcess } from '../support/agent-process.ts';
 import { HAS_MOSQUITTO, startAedes, startMosquitto } from '../support/broker.ts';
-import { freePort, newCollector, type CollectorProcess } from '../support/collector-process.ts';
+import { newCollector, type CollectorProcess } from '../support/collector-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { programOf } from '../support/program.ts';
 
 // The shipped programs, each in its own process, and a broker: from a message that was acknowledged to a receipt, and to evidence.

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { ask } from '../agent/http-client.ts';
 import type { AgentProcess } from '../support/agent-process.ts';
-import { freePort, newCollector, type CollectorProcess, type Listed } from '../support/collector-process.ts';
+import { newCollector, type CollectorProcess, type Listed } from '../support/collector-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { AUDIT, execute } from './program.ts';
 
 /** Topic of what {@link post} sends; each message's payload is its number, which no other has. */
