@@ -20,13 +20,13 @@ export interface Step {
 const TIMESYNC_FILE = '/run/systemd/timesync/synchronized';
 /** The least that counts as a step. */
 const STEP_MS = 1000;
+const MOMENT_MS = 100;
 
 /** The wall clock, and whether it can be believed. */
 export class Clock {
   readonly #timesyncFile: string;
   #synchronised: 0 | 1 = 0;
-  #wallMs = Date.now();
-  #steadyMs = performance.now();
+  #last = readBoth();
   #lastStep: Step | undefined;
 
   constructor(timesyncFile = TIMESYNC_FILE) {
@@ -51,14 +51,22 @@ export class Clock {
 
   /** Compares the wall clock with a clock that can't be set, since the last call. */
   step(): Step | undefined {
-    const wallMs = Date.now();
-    const steadyMs = performance.now();
-    const byMs = Math.round(wallMs - this.#wallMs - (steadyMs - this.#steadyMs));
-    this.#wallMs = wallMs;
-    this.#steadyMs = steadyMs;
+    const before = this.#last;
+    this.#last = readBoth();
+    const byMs = Math.round(this.#last.wallMs - before.wallMs - (this.#last.steadyMs - before.steadyMs));
     if (Math.abs(byMs) <= STEP_MS) return undefined;
     this.#lastStep = { byMs, time: this.read().time };
     return this.#lastStep;
+  }
+}
+
+/** Both clocks at one moment: where the process had to wait between the two, that would be a step and a step back. */
+function readBoth(): { readonly wallMs: number; readonly steadyMs: number } {
+  for (;;) {
+    const before = performance.now();
+    const wallMs = Date.now();
+    const steadyMs = performance.now();
+    if (steadyMs - before < MOMENT_MS) return { wallMs, steadyMs };
   }
 }
 

@@ -54,6 +54,15 @@ describe('a step', () => {
     expect(clock.step()).toBeUndefined();
   });
 
+  test('is none where the process had to wait between its looks at the two clocks', () => {
+    const clock = new Clock();
+    vi.spyOn(Date, 'now').mockImplementationOnce(() => {
+      vi.advanceTimersByTime(1500);
+      return T;
+    });
+    expect(clock.step()).toBeUndefined();
+  });
+
   test('is not summed up from small ones that come one by one', () => {
     const clock = new Clock();
     for (let i = 1; i <= 5; i++) {
