@@ -4,6 +4,7 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
 import { giveTo, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
+import { serviceUser } from '../program/service-user.ts';
 import { fingerprint } from '../tlog/fingerprint.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { loadAgentConfig, renderDefaultConfig } from './config.ts';
@@ -11,15 +12,12 @@ import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
 import { Writer } from './writer.ts';
 
-/** As in systemd/tallystick-agent.service. */
-const SERVICE_USER = 'tallystick';
-
 /** Makes configuration, store and keys. Nothing that is there already is changed. */
 export function init(options: { fleet: string; device: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const text = renderDefaultConfig({ ...sources.flags, 'device.fleet': options.fleet, 'device.name': options.device });
-  const asking = { user: options.user, service: SERVICE_USER, uid };
+  const asking = { user: options.user, service: serviceUser('tallystick-agent'), uid };
   const owner = ownerFor(asking, (told) => terminal.stderr.write(`tallystick-agent: ${told}\n`));
   const isWritten = writeConfig(sources.path, text);
   const { device, store } = loadAgentConfig(sources).values;

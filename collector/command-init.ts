@@ -4,20 +4,18 @@ import { printResult } from '../program/command.ts';
 import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
 import { giveTo, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
+import { serviceUser } from '../program/service-user.ts';
 import { loadCollectorConfig, renderDefaultConfig } from './config.ts';
 import { keyPaths, loadConfig, storePath, type Context } from './context.ts';
 import { init } from './init.ts';
 import { trustLines } from './keys.ts';
-
-/** As in systemd/tallystick-collector.service. */
-const SERVICE_USER = 'tallystick-collector';
 
 /** Makes configuration, keys and store. Nothing that is there already is changed. */
 export function initCollector(options: { fleet: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const given = { 'collector.fleet': options.fleet };
-  const asking = { user: options.user, service: SERVICE_USER, uid };
+  const asking = { user: options.user, service: serviceUser('tallystick-collector'), uid };
   const owner = ownerFor(asking, (text) => terminal.stderr.write(`tallystick-collector: ${text}\n`));
   const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
   const { values } = loadCollectorConfig({ ...sources, flags: { ...sources.flags, ...given } });

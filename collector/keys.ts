@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { createFileDurably, syncFolder } from '../program/durable-file.ts';
 import { EXIT, exitOfUnread, Failure } from '../program/failure.ts';
 import { makeFolder, type Owner } from '../program/install.ts';
+import { runAsService } from '../program/service-user.ts';
 import { decodeBase64, encodeBase64, encodeHex, encodeUtf8 } from '../tlog/bytes.ts';
 import { TlogError } from '../tlog/error.ts';
 import { collectorName, fleetLogName } from '../tlog/origin.ts';
@@ -118,10 +119,11 @@ function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new Failure(exitOfUnread(error), `${path}: expected a key file that can be read, got ${code}`, {
-      hint: 'run tallystick-collector init, or restore the file from a backup',
-      cause: error,
-    });
+    const hint =
+      code === 'EACCES'
+        ? runAsService('tallystick-collector')
+        : `${code === 'ENOENT' ? 'run tallystick-collector init, or ' : ''}restore the file from a backup`;
+    throw new Failure(exitOfUnread(error), `${path}: expected a key file that can be read, got ${code}`, { hint, cause: error });
   }
 }
 

@@ -1,14 +1,20 @@
 import Database from 'better-sqlite3';
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
 import { EXIT, Failure, type ExitCode } from './failure.ts';
+import { runAsService } from './service-user.ts';
 
-/** What the errors of SQLite and the system mean for people, by the beginning of their codes. `%` stands for the program's name. */
+/**
+ * What the errors of SQLite and the system mean for people, by the beginning of their codes. `%` stands for the program's name, `$` for
+ * {@link runAsService}.
+ */
 const MEANINGS: readonly [code: string, got: string, hint: string, exit: ExitCode][] = [
   ['SQLITE_FULL', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
   // The index of the WAL can't grow, most likely for want of space (sqlite.org/rescode.html).
   ['SQLITE_IOERR_SHMSIZE', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
-  ['SQLITE_READONLY', 'a file or folder that is read-only', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['SQLITE_READONLY', 'a file or folder that is read-only', '$', EXIT.error],
   ['SQLITE_CANTOPEN', 'no file there that can be opened', 'run % init, or check store.directory and permissions', EXIT.error],
-  ['SQLITE_PERM', 'a file without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['SQLITE_PERM', 'no permission', '$', EXIT.error],
   ['SQLITE_NOTADB', 'a file that is no SQLite database', 'it was left as it is; restore it, or move it aside', EXIT.error],
   ['SQLITE_CORRUPT', 'a damaged SQLite database', 'do not delete it: what it still holds can be proven', EXIT.error],
   ['SQLITE_IOERR', 'an error of the disk', 'see the kernel log; the card may be dying', EXIT.error],
@@ -16,7 +22,7 @@ const MEANINGS: readonly [code: string, got: string, hint: string, exit: ExitCod
   ['SQLITE_ERROR', 'other tables than it was made with', 'somebody changed them; run % verify', EXIT.error],
   ['ENOSPC', 'a full disk', 'nothing that was acknowledged is lost; make room and try again', EXIT.tryLater],
   ['EROFS', 'a file system that is read-only', 'see the kernel log; a dying card is often mounted so', EXIT.error],
-  ['EACCES', 'a file or folder without permission', 'run as the user that the service runs as (tallystick)', EXIT.error],
+  ['EACCES', 'no permission', '$', EXIT.error],
   ['ENOENT', 'no such file or folder', 'run % init, or check store.directory', EXIT.error],
 ];
 
@@ -34,11 +40,12 @@ export function explain(program: string, path: string, error: unknown): unknown 
   // better-sqlite3 looks for the folder itself, and has no code for it.
   if (error instanceof TypeError && error.message.includes('directory does not exist')) return missingFolder(program, path);
   if (!(error instanceof Error) || !('code' in error)) return error;
-  const meaning = MEANINGS.find(([code]) => String(error.code).startsWith(code));
+  const found = codeOf(path, String(error.code));
+  const meaning = MEANINGS.find(([code]) => found.startsWith(code));
   if (meaning === undefined) return error;
   const [, got, hint, exit] = meaning;
   return new Failure(exit, `${path}: expected a store to work with, got ${got} (${error.message})`, {
-    hint: hint.replace('%', program),
+    hint: hint.replace('%', program).replace('$', runAsService(program)),
     cause: error,
   });
 }
@@ -60,7 +67,26 @@ export function isDamage({ cause }: Error): boolean {
 /** The last is of tables that are not there. */
 const DAMAGE = ['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR'];
 
+/** SQLite has one code for whatever keeps a file from being opened; to read it too, it may have to make others beside it. */
+function codeOf(path: string, code: string): string {
+  if (!code.startsWith('SQLITE_CANTOPEN')) return code;
+  const denied = deniedBy(path, constants.R_OK) ?? deniedBy(dirname(path), constants.W_OK);
+  return denied === 'EACCES' || denied === 'EROFS' ? denied : code;
+}
+
+function deniedBy(path: string, mode: number): unknown {
+  try {
+    accessSync(path, mode);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : undefined;
+  }
+}
+
 function missingFolder(program: string, path: string): Failure {
+  // One above it that nobody may look into hides it.
+  if (deniedBy(path, constants.F_OK) === 'EACCES')
+    return new Failure(EXIT.error, `${path}: expected a store to work with, got no permission`, { hint: runAsService(program) });
   return new Failure(EXIT.error, `${path}: expected a folder to keep the store in, got none`, {
     hint: `run ${program} init, or check store.directory`,
   });

@@ -50,6 +50,7 @@ const FILES = [
   'program/output.ts',
   'program/read-at.ts',
   'program/sqlite.ts',
+  'program/sqlite-error.ts',
   'program/sqlite-pages.ts',
   'program/sqlite-wal.ts',
   'agent/clock.ts',

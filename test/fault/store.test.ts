@@ -5,7 +5,19 @@ import { describe, expect, test } from 'vitest';
 import { SCHEMA_VERSION } from '../../agent/schema.ts';
 import { messages, newDevice, text } from '../agent/device.ts';
 import { checkLog } from '../agent/reference.ts';
-import { AGENT, contentOf, execute, missing, newMachine, OWN_MOUNTS, works, type Ended, type Machine } from './program.ts';
+import { newCollector } from '../support/collector-process.ts';
+import {
+  AGENT,
+  COLLECTOR,
+  contentOf,
+  execute,
+  missing,
+  newMachine,
+  OWN_MOUNTS,
+  works,
+  type Ended,
+  type Machine,
+} from './program.ts';
 
 // A store that can't be worked with, through the real program: one clear line, the right exit code, never a stack, nothing lost.
 
@@ -229,14 +241,56 @@ describe('another user', () => {
   test.runIf(!isRoot || asNobody.length > 0)('is told that it may not, by whatever it tries', async () => {
     const found = closed({ folder: 0o700, keys: 0o700, store: 0o600 });
     if (!isRoot) chmodSync(found.data, 0o000);
-    for (const args of [['status'], ['verify'], ...WRITERS])
-      expectLine(
-        await found.agent(args, { under: asNobody, input: 'x\n' }),
-        1,
-        /: expected a store to work with, got .*(permission|init, or check store\.directory)/,
+    const line = (user: string): RegExp =>
+      new RegExp(
+        `: expected a store to work with, got no permission( \\(.*\\))?; run this as the user of the service \\(${user}\\), or to read as root$`,
+        'm',
       );
+    for (const args of [...READERS, ...WRITERS])
+      expectLine(await found.agent(args, { under: asNobody, input: 'x\n' }), 1, line('tallystick'));
+    const doctor = await found.agent(['doctor'], { under: asNobody });
+    expect(doctor.out).toMatch(new RegExp(`^FAIL  store: .*${line('tallystick').source}`, 'm'));
     chmodSync(found.data, 0o700);
     expect(found.device.faults()).toEqual([]);
+  });
+
+  test.runIf(isRoot && asNobody.length > 0)('of a folder in one that is closed is told so too', async () => {
+    const found = closed({ folder: 0o700, keys: 0o700, store: 0o600 });
+    const inner = join(found.data, 'inner');
+    cpSync(found.device.paths.store, join(inner, 'log.db'));
+    for (const args of READERS)
+      expectLine(
+        await found.agent(['--set', `store.directory=${inner}`, ...args], { under: asNobody }),
+        1,
+        /inner\/log\.db: expected a store to work with, got no permission; run this as the user of the service/,
+      );
+  });
+
+  test.runIf(isRoot && asNobody.length > 0)('is told by the collector too, whose user is another', async () => {
+    const { folder, data, options } = newCollector();
+    chmodSync(folder, 0o755);
+    chmodSync(data, 0o700);
+    const collector = (...args: string[]): Promise<Ended> =>
+      execute([process.execPath, COLLECTOR, ...options, ...args], { under: asNobody });
+    const hint = 'run this as the user of the service \\(tallystick-collector\\), or to read as root$';
+    for (const args of [['devices'], ['entries'], ['verify'], ['export'], ['evidence']])
+      expectLine(
+        await collector(...args),
+        1,
+        new RegExp(`collector\\.db: expected a store to work with, got no permission \\(.*\\); ${hint}`, 'm'),
+      );
+    for (const args of [
+      ['token', 'create'],
+      ['--set', 'broker.enabled=true', 'run'],
+    ])
+      expectLine(
+        await collector(...args),
+        78,
+        new RegExp(`fleet\\.key: expected a key file that can be read, got EACCES; ${hint}`, 'm'),
+      );
+    rmSync(join(data, 'keys', 'fleet.key'));
+    const ended = await execute([process.execPath, COLLECTOR, ...options, 'token', 'create']);
+    expectLine(ended, 78, /got ENOENT; run tallystick-collector init, or restore the file from a backup$/m);
   });
 
   test.runIf(isRoot && asNobody.length > 0)(
