@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { printResult } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
-import { giveTo, ownerFor, writeConfig } from '../program/install.ts';
+import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
 import { fingerprint } from '../tlog/fingerprint.ts';
@@ -12,6 +12,8 @@ import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
 import { Writer } from './writer.ts';
 
+const ELSEWHERE = 'run this as root, or with --config FILE, --set store.directory=… and --set runtime.socket=…';
+
 /** Makes configuration, store and keys. Nothing that is there already is changed. */
 export function init(options: { fleet: string; device: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
@@ -19,7 +21,7 @@ export function init(options: { fleet: string; device: string; user?: string }, 
   const text = renderDefaultConfig({ ...sources.flags, 'device.fleet': options.fleet, 'device.name': options.device });
   const asking = { user: options.user, service: serviceUser('tallystick-agent'), uid };
   const owner = ownerFor(asking, (told) => terminal.stderr.write(`tallystick-agent: ${told}\n`));
-  const isWritten = writeConfig(sources.path, text);
+  const isWritten = making(sources.path, ELSEWHERE, () => writeConfig(sources.path, text));
   const { device, store } = loadAgentConfig(sources).values;
   if (device.fleet !== options.fleet || device.name !== options.device) {
     throw new Failure(
@@ -29,7 +31,8 @@ export function init(options: { fleet: string; device: string; user?: string }, 
     );
   }
   const paths = pathsIn(store.directory);
-  const row = Writer.init({ suite: native, paths, name: { fleet: device.fleet, device: device.name } });
+  const name = { fleet: device.fleet, device: device.name };
+  const row = making(paths.folder, ELSEWHERE, () => Writer.init({ suite: native, paths, name }));
   if (owner !== undefined) giveTo(owner, paths.folder);
   const print = fingerprint(native, parseVkey(native, row.vkey, ED25519));
   printResult(terminal, command, {

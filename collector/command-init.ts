@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { randomBytes } from 'node:crypto';
 import { printResult } from '../program/command.ts';
 import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
-import { giveTo, ownerFor, writeConfig } from '../program/install.ts';
+import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
 import { loadCollectorConfig, renderDefaultConfig } from './config.ts';
@@ -10,17 +10,22 @@ import { keyPaths, loadConfig, storePath, type Context } from './context.ts';
 import { init } from './init.ts';
 import { trustLines } from './keys.ts';
 
+const ELSEWHERE = 'run this as root, or with --config FILE and --set store.directory=…';
+
 /** Makes configuration, keys and store. Nothing that is there already is changed. */
 export function initCollector(options: { fleet: string; user?: string }, command: Command, context: Context): void {
   const { terminal, uid, env } = context;
   const sources = sourcesOf(command, env);
   const given = { 'collector.fleet': options.fleet };
   const asking = { user: options.user, service: serviceUser('tallystick-collector'), uid };
-  const owner = ownerFor(asking, (text) => terminal.stderr.write(`tallystick-collector: ${text}\n`));
-  const isWritten = writeConfig(sources.path, renderDefaultConfig({ ...sources.flags, ...given }));
+  const owner = ownerFor(asking, (told) => terminal.stderr.write(`tallystick-collector: ${told}\n`));
+  const text = renderDefaultConfig({ ...sources.flags, ...given });
+  const isWritten = making(sources.path, ELSEWHERE, () => writeConfig(sources.path, text));
   const { values } = loadCollectorConfig({ ...sources, flags: { ...sources.flags, ...given } });
   const [store, keys] = [storePath(values), keyPaths(values)];
-  const made = init({ suite: native, fleet: options.fleet, store, keys, random: () => randomBytes(32), owner });
+  const made = making(values.store.directory, ELSEWHERE, () =>
+    init({ suite: native, fleet: options.fleet, store, keys, random: () => randomBytes(32), owner }),
+  );
   if (owner !== undefined) giveTo(owner, values.store.directory);
   const trust = trustLines(made);
   printResult(terminal, command, {

@@ -75,3 +75,13 @@ export function writeConfig(path: string, text: string): boolean {
   createFileDurably(path, new TextEncoder().encode(text), { mode: 0o644 });
   return true;
 }
+
+/** Makes what `init` makes at `path`; where who runs it may not, `hint` says how else to. */
+export function making<T>(path: string, hint: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || (error.code !== 'EACCES' && error.code !== 'EPERM')) throw error;
+    throw new Failure(EXIT.error, `${path}: expected to make it, got no permission (${error.message})`, { hint, cause: error });
+  }
+}

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSyn
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SCHEMA_VERSION } from '../../agent/schema.ts';
-import { messages, newDevice, text } from '../agent/device.ts';
+import { messages, newDevice, temporaryFolder, text } from '../agent/device.ts';
 import { checkLog } from '../agent/reference.ts';
 import { newCollector } from '../support/collector-process.ts';
 import {
@@ -291,6 +291,34 @@ describe('another user', () => {
     rmSync(join(data, 'keys', 'fleet.key'));
     const ended = await execute([process.execPath, COLLECTOR, ...options, 'token', 'create']);
     expectLine(ended, 78, /got ENOENT; run tallystick-collector init, or restore the file from a backup$/m);
+  });
+
+  test.runIf(isRoot && asNobody.length > 0)('who may not make what init makes is told how to make it elsewhere', async () => {
+    const open = temporaryFolder();
+    const closed = temporaryFolder();
+    chmodSync(open, 0o777);
+    const rows = [
+      [
+        AGENT,
+        ['init', '--fleet', 'acme.example', '--device', 'pump-7'],
+        ', --set store\\.directory=… and --set runtime\\.socket=…',
+      ],
+      [COLLECTOR, ['init', '--fleet', 'acme.example'], ' and --set store\\.directory=…'],
+    ] as const;
+    for (const [program, args, more] of rows) {
+      const init = (...given: string[]): Promise<Ended> =>
+        execute([process.execPath, program, ...given, ...args], { under: asNobody });
+      const line = (path: string): RegExp =>
+        new RegExp(
+          `: ${path}: expected to make it, got no permission \\(.*\\); run this as root, or with --config FILE${more}$`,
+          'm',
+        );
+      const config = join(closed, 'etc', 'tallystick.toml');
+      expectLine(await init('--config', config), 1, line(config));
+      const data = join(closed, 'data');
+      const own = join(open, `${program === AGENT ? 'agent' : 'collector'}.toml`);
+      expectLine(await init('--config', own, '--set', `store.directory=${data}`), 1, line(data));
+    }
   });
 
   test.runIf(isRoot && asNobody.length > 0)(
