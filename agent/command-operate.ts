@@ -2,12 +2,13 @@ import type { Command } from 'commander';
 import type { Broker } from '../program/broker-socket.ts';
 import { printResult } from '../program/command.ts';
 import { sourcesOf } from '../program/config-command.ts';
-import { createFileDurably } from '../program/durable-file.ts';
 import { readCredentials, type CredentialFiles } from '../program/credentials.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { describeFindings, fail, pass, warn, type Finding } from '../program/finding.ts';
 import { native } from '../program/native.ts';
+import { writeNew } from '../program/output.ts';
 import { checkSchema } from '../program/schema.ts';
+import { runAsService } from '../program/service-user.ts';
 import { version } from '../program/version.ts';
 import { visibleLines } from '../program/visible.ts';
 import { encodeUtf8 } from '../tlog/bytes.ts';
@@ -23,7 +24,7 @@ import { probe } from './probe.ts';
 import { reportOf } from './report.ts';
 import { explainStore } from './repair.ts';
 import type { LogRow } from './row.ts';
-import { STATEMENTS } from './schema.ts';
+import { STATEMENTS, STORE } from './schema.ts';
 import { describeLog, listFiles, supportBundle } from './support.ts';
 import { formatCount, type Known } from './trouble.ts';
 
@@ -38,7 +39,7 @@ export async function doctor(_: object, command: Command, context: Context): Pro
 /** Explains a damaged store; changes nothing. */
 export function repair(_: object, command: Command, context: Context): void {
   const { values } = loadConfig(command, context);
-  const findings = explainStore(native, pathsIn(values.store.directory));
+  const findings = tried('store', () => explainStore(native, pathsIn(values.store.directory)));
   const ok = findings.every(({ status }) => status !== 'FAIL');
   const { text } = describeFindings(findings);
   if (!ok) context.terminal.exitCode = EXIT.trouble;
@@ -59,7 +60,12 @@ export async function support(options: { out?: string }, command: Command, conte
       });
     return [];
   });
-  const findings = [...found, ...unread];
+  const files: unknown[] = [];
+  const unlisted = tried('files', () => {
+    if (values !== undefined) files.push(...listFiles(values.store.directory));
+    return [];
+  });
+  const findings = [...found, ...unread, ...unlisted];
   const bundle = supportBundle({
     version,
     node,
@@ -71,14 +77,14 @@ export async function support(options: { out?: string }, command: Command, conte
         : findings,
     report: known === undefined ? undefined : reportOf(known),
     logs,
-    files: values === undefined ? [] : listFiles(values.store.directory),
+    files,
   });
   const text = `${JSON.stringify(bundle, null, 2)}\n`;
   if (options.out === undefined) {
     terminal.stdout.write(visibleLines(text));
     return;
   }
-  createFileDurably(options.out, encodeUtf8(text), { mode: 0o600 });
+  writeNew(options.out, encodeUtf8(text), 0o600);
   printResult(terminal, command, {
     json: { file: options.out, bytes: text.length },
     text: `${options.out}: ${formatCount(text.length)} characters, no keys, passwords or payloads; read it before you send it`,
@@ -175,7 +181,7 @@ async function tryBroker(
 /** Our own bugs go through. */
 function unseen(what: string, error: unknown): Finding {
   if (error instanceof Failure) return fail(what, `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`);
-  if (error instanceof Error && 'code' in error)
-    return fail(what, `${error.message}; run this as the user of the service, or root`);
-  throw error;
+  if (!(error instanceof Error) || !('code' in error)) throw error;
+  const isClosed = error.code === 'EACCES' || error.code === 'EPERM';
+  return fail(what, `${error.message}${isClosed ? `; ${runAsService(STORE.program)}` : ''}`);
 }

@@ -7,6 +7,7 @@ import type { AgentConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
 import { pathsIn, sealState, type Paths } from './generation.ts';
 import { checkKeys } from './key-check.ts';
+import { ifThere } from './keys.ts';
 import { freeBytes, usageOf } from './retention.ts';
 import type { LogRow } from './row.ts';
 import type { Rows } from './rows.ts';
@@ -76,7 +77,7 @@ function shedIn(rows: Rows): Known['shed'] {
 export function setAsideIn({ folder, store }: Paths): string[] {
   const name = basename(store);
   const own = [...['', ...COMPANIONS].map((companion) => `${name}${companion}`), basename(suspectPath({ store }))];
-  return readdirSync(folder)
+  return (ifThere(() => readdirSync(folder)) ?? [])
     .filter((found) => /^damaged[-.]/.test(found) || (found.startsWith(name) && !own.includes(found)))
     .sort();
 }

@@ -20,7 +20,7 @@ export function writeEvidence(
     terminal.stdout.write(evidence);
     return;
   }
-  createFileDurably(file, evidence, { mode: FILE_MODE });
+  writeNew(file, evidence, FILE_MODE);
   printResult(terminal, command, {
     json: { file, bytes: evidence.length },
     text: `${file}: evidence of entry ${index}, ${evidence.length} bytes; check it with tallystick-audit evidence`,
@@ -74,10 +74,22 @@ export async function writeExport<Log extends { readonly origin: string }>(
   });
 }
 
+/** A file that somebody named and that is not there yet, whole or not at all. */
+export function writeNew(path: string, bytes: Uint8Array, mode: number): void {
+  making(path, () => {
+    createFileDurably(path, bytes, { mode });
+  });
+}
+
 /** Opened at once, so that what keeps it from being made is told before anything is read. */
 function openNew(path: string): WriteStream {
+  return making(path, () => createWriteStream(path, { fd: openSync(path, 'wx', FILE_MODE) }));
+}
+
+/** The system says only what it could not do, and names a draft where there is one. */
+function making<T>(path: string, make: () => T): T {
   try {
-    return createWriteStream(path, { fd: openSync(path, 'wx', FILE_MODE) });
+    return make();
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     const got = error.code === 'EEXIST' ? 'one that is there, which was left as it is' : String(error.code);

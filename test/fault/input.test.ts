@@ -223,7 +223,13 @@ describe('what is asked for and is not there:', () => {
       'a folder for the proof',
       ['proof', '0', '--out', '/nowhere/x.tally.json'],
       1,
-      /ENOENT: no such file or directory, open '\/nowhere\/x\.tally\.json\.[0-9a-f]{8}\.new'$/m,
+      /: \/nowhere\/x\.tally\.json: expected a new file that can be made, got ENOENT$/m,
+    ],
+    [
+      'a folder for the support bundle',
+      ['support-bundle', '--out', '/nowhere/x.json'],
+      1,
+      /: \/nowhere\/x\.json: expected a new file that can be made, got ENOENT$/m,
     ],
     ['a folder for the export', ['export', '/nowhere/x'], 1, /\/nowhere\/x: expected a new file that can be made, got ENOENT$/m],
   ])('%s', async (_, args, code, line) => {

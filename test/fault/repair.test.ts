@@ -103,4 +103,8 @@ test('a store that is missing is no damaged one', async () => {
   const { code, out } = await repaired(found);
   expect(code).toBe(EXIT.trouble);
   expect(out).toMatch(/FAIL {2}store: .*got no file there that can be opened/);
+  rmSync(found.data, { recursive: true });
+  const without = await found.agent(['repair']);
+  expect(without.code).toBe(EXIT.trouble);
+  expect(without.out).toMatch(/FAIL {2}store: .*expected a folder to keep the store in, got none; run tallystick-agent init/);
 });

@@ -250,6 +250,19 @@ describe('another user', () => {
       expectLine(await found.agent(args, { under: asNobody, input: 'x\n' }), 1, line('tallystick'));
     const doctor = await found.agent(['doctor'], { under: asNobody });
     expect(doctor.out).toMatch(new RegExp(`^FAIL  store: .*${line('tallystick').source}`, 'm'));
+    const repair = await found.agent(['repair'], { under: asNobody });
+    expect(repair).toMatchObject({ code: 6, err: '' });
+    expect(repair.out).toMatch(/^FAIL {2}store: EACCES: .*; run this as the user of the service \(tallystick\)/m);
+    const bundle = await found.agent(['support-bundle'], { under: asNobody });
+    expect(bundle).toMatchObject({ code: 0, err: '' });
+    const hinted = expect.stringMatching(/run this as the user of the service \(tallystick\)/) as string;
+    expect(JSON.parse(bundle.out)).toMatchObject({
+      findings: expect.arrayContaining([
+        { what: 'store', status: 'FAIL', detail: hinted },
+        { what: 'files', status: 'FAIL', detail: hinted },
+      ]) as unknown,
+      files: [],
+    });
     chmodSync(found.data, 0o700);
     expect(found.device.faults()).toEqual([]);
   });
