@@ -10,6 +10,12 @@ import type { Table } from './toml.ts';
 
 const ENVIRONMENT = 'TALLYSTICK_';
 
+/** What to do where a file or folder is there and can't be read. */
+const UNREAD: Readonly<Record<string, string>> = {
+  EACCES: 'run this as root or as the user of the service, or change its rights',
+  EISDIR: 'that is a folder: a file is needed',
+};
+
 /** Where a program's configuration comes from, the weakest first: defaults of the table, `path`, `<name>.conf.d/*.toml` next to it, `env`, `flags`. */
 export interface Sources {
   readonly path: string;
@@ -94,7 +100,11 @@ function dropIns(path: string): string[] {
     return names.sort().map((name) => join(folder, name));
   } catch (error) {
     if (code(error) === 'ENOENT') return [];
-    throw new Failure(exitOfUnread(error), `${folder}: expected a readable folder, got ${code(error)}`, { cause: error });
+    const hint = UNREAD[code(error)];
+    throw new Failure(exitOfUnread(error), `${folder}: expected a readable folder, got ${code(error)}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 }
 
@@ -119,10 +129,10 @@ function readText(path: string, ifMissing: string | undefined): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     const got = error instanceof TypeError ? 'bytes that are not UTF-8' : code(error);
-    const hint = ifMissing === undefined || code(error) !== 'ENOENT' ? {} : { hint: ifMissing };
+    const hint = code(error) === 'ENOENT' ? ifMissing : UNREAD[code(error)];
     throw new Failure(exitOfUnread(error), `${path}: expected a readable configuration file, got ${got}`, {
       cause: error,
-      ...hint,
+      ...(hint === undefined ? {} : { hint }),
     });
   }
 }

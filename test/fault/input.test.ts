@@ -67,7 +67,7 @@ describe('a broken configuration names file, line, key, value and what was expec
     const { config, folder, agent } = machine();
     for (const [path, got] of [
       [`${config}.none`, 'ENOENT; run tallystick-agent init, or name another file with --config'],
-      [folder, 'EISDIR'],
+      [folder, 'EISDIR; that is a folder: a file is needed'],
     ] as const) {
       expectLine(
         await agent(['--config', path, 'status']),

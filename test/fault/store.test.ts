@@ -267,6 +267,25 @@ describe('another user', () => {
     expect(found.device.faults()).toEqual([]);
   });
 
+  test.runIf(!isRoot || asNobody.length > 0)('is told that it may not read the configuration', async () => {
+    const found = machine();
+    chmodSync(found.folder, 0o755);
+    mkdirSync(join(found.folder, 'agent.conf.d'));
+    const hint = 'run this as root or as the user of the service, or change its rights$';
+    const rows = [
+      ['agent.conf.d', 'agent\\.conf\\.d: expected a readable folder'],
+      ['agent.toml', 'agent\\.toml: expected a readable configuration file'],
+    ] as const;
+    for (const [name, what] of rows) {
+      chmodSync(join(found.folder, name), 0o000);
+      expectLine(
+        await found.agent(['config', 'check'], { under: asNobody }),
+        78,
+        new RegExp(`${what}, got EACCES; ${hint}`, 'm'),
+      );
+    }
+  });
+
   test.runIf(isRoot && asNobody.length > 0)('of a folder in one that is closed is told so too', async () => {
     const found = closed({ folder: 0o700, keys: 0o700, store: 0o600 });
     const inner = join(found.data, 'inner');

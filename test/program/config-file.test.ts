@@ -206,7 +206,7 @@ test.each([
   [
     'is a folder',
     () => mkdirSync(join(folder, 'agent.conf.d', 'x.toml'), { recursive: true }),
-    '/agent.conf.d/x.toml: expected a readable configuration file, got EISDIR',
+    '/agent.conf.d/x.toml: expected a readable configuration file, got EISDIR; that is a folder: a file is needed',
   ],
   [
     'is not UTF-8',
