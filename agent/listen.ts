@@ -21,15 +21,14 @@ export async function listenOnLoopback(server: Server, port: number): Promise<vo
 function listen(server: Server, where: { path: string } | { port: number; host: string }, name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => {
-      // For a folder that is not there Node says EACCES too.
+      // For a folder that is not there Node says EACCES, to root too.
       const isHomeless = 'path' in where && !existsSync(dirname(where.path));
       const hint =
         'port' in where
           ? 'stop the program that listens there, or change http.tcp_port'
-          : `${isHomeless ? 'its folder is not there: make it' : 'see the rights of its folder'}, or change runtime.socket`;
-      reject(
-        new Failure(EXIT.error, `${name}: expected to listen on it, got ${error.code ?? error.message}`, { hint, cause: error }),
-      );
+          : `${isHomeless ? 'make it' : 'see the rights of its folder'}, or change runtime.socket`;
+      const got = isHomeless ? 'no folder for it' : (error.code ?? error.message);
+      reject(new Failure(EXIT.error, `${name}: expected to listen on it, got ${got}`, { hint, cause: error }));
     };
     server.once('error', refuse);
     server.listen(where, () => {

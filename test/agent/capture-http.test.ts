@@ -631,7 +631,10 @@ describe('the socket', () => {
     const path = join(temporaryFolder(), 'none', 'agent.sock');
     const failure = await startCapturing({ socket: path }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Failure);
-    expect(failure).toMatchObject({ hint: 'its folder is not there: make it, or change runtime.socket' });
+    expect(failure).toMatchObject({
+      message: `${path}: expected to listen on it, got no folder for it`,
+      hint: 'make it, or change runtime.socket',
+    });
   });
 });
 
