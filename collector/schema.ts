@@ -192,4 +192,5 @@ export const STORE: StoreKind = {
   applicationId: 0x74616c63,
   version: 2,
   schema: SCHEMA,
+  ifNone: 'restore a backup; or move it away and run tallystick-collector init: devices send again what they still hold',
 };

@@ -12,6 +12,8 @@ export interface StoreKind {
   /** `PRAGMA user_version` */
   readonly version: number;
   readonly schema: string;
+  /** What to do where the file is none. */
+  readonly ifNone?: string;
 }
 
 /** Nobody else reads what a store holds. */
@@ -64,12 +66,16 @@ export function openStore(kind: StoreKind, path: string, mode: 'read' | 'write')
   });
 }
 
-function checkKind(db: Database.Database, { program, applicationId, version }: StoreKind, path: string): void {
+function checkKind(db: Database.Database, { program, applicationId, version, ifNone }: StoreKind, path: string): void {
   const found = db.pragma('application_id', { simple: true });
   if (found !== applicationId) {
     // Another program's, or one whose beginning is gone.
     const cause = new Damage(`application id ${String(found)}`);
-    throw new Failure(EXIT.error, `${path}: expected a store of ${program}, got another SQLite file`, { cause });
+    const got = db.pragma('page_count', { simple: true }) === 0 ? 'an empty file' : 'another SQLite file';
+    throw new Failure(EXIT.error, `${path}: expected a store of ${program}, got ${got}`, {
+      cause,
+      ...(ifNone === undefined ? {} : { hint: ifNone }),
+    });
   }
   const format = db.pragma('user_version', { simple: true });
   if (format !== version) {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { existsSync, readFileSync, statSync, writeFileSync, type Stats } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync, type Stats } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -225,6 +225,29 @@ describe('init', () => {
       err: expect.stringContaining('run tallystick-collector init') as string,
     });
   });
+});
+
+test('an empty store, and one of another program, are told with what to do, which works', async () => {
+  const machine = await initialised();
+  const path = join(machine.folder, 'store', 'collector.db');
+  const hint = 'restore a backup; or move it away and run tallystick-collector init: devices send again what they still hold';
+  const spoilt: [got: string, spoil: () => void][] = [
+    ['an empty file', () => writeFileSync(path, '')],
+    ['another SQLite file', () => new Database(path).exec('CREATE TABLE t (x)').close()],
+  ];
+  for (const [got, spoil] of spoilt) {
+    spoil();
+    for (const command of ['devices', 'verify', 'entries']) {
+      const { code, err } = await machine.run(command);
+      expect({ code, err }).toEqual({
+        code: EXIT.error,
+        err: `tallystick-collector: ${path}: expected a store of tallystick-collector, got ${got}; ${hint}\n`,
+      });
+    }
+  }
+  renameSync(path, `${path}.old`);
+  await machine.ok('init', '--fleet', FLEET);
+  expect(await machine.ok('verify')).toContain('everything fits');
 });
 
 describe('devices', () => {
