@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { printResult } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
+import { tryCredentials } from '../program/credentials.ts';
 import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
@@ -10,6 +11,7 @@ import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { loadAgentConfig, renderDefaultConfig } from './config.ts';
 import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
+import { tryUplink } from './uplink-config.ts';
 import { Writer } from './writer.ts';
 
 const ELSEWHERE = 'run this as root, or with --config FILE, --set store.directory=… and --set runtime.socket=…';
@@ -48,8 +50,9 @@ export function init(options: { fleet: string; device: string; user?: string }, 
 }
 
 export function configCheck(_: object, command: Command, context: Context): void {
-  loadConfig(command, context);
-  printChecked(context.terminal, command, sourcesOf(command, context.env).path);
+  const { values } = loadConfig(command, context);
+  const away = [...tryCredentials('mqtt', values.mqtt), ...tryUplink(values)];
+  printChecked(context.terminal, command, sourcesOf(command, context.env).path, away);
 }
 
 export function configInit(options: { fleet: string; device: string }, _: Command, { terminal }: Context): void {

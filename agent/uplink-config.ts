@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readCredentials, readFile } from '../program/credentials.ts';
+import { isOfService, readCredentials, readFile, tryCredentials } from '../program/credentials.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { deflate, native } from '../program/native.ts';
 import { decodeBase64 } from '../tlog/bytes.ts';
@@ -39,6 +39,16 @@ export function uplinkOptions(
     giveUpMs: uplink.give_up_s === 0 ? Infinity : uplink.give_up_s * 1000,
     identityOf: (row) => openIdentity(native, paths, row),
   };
+}
+
+/** Tries the files of the section as {@link uplinkOptions} would; names the settings of those that only the service has. */
+export function tryUplink({ uplink }: AgentConfig): string[] {
+  if (uplink.url === '') return [];
+  const away = tryCredentials('uplink', uplink);
+  if (isOfService(uplink.token_file)) return [...away, 'uplink.token_file'];
+  // Whether the log is admitted, and needs none any more, is for the store to say.
+  if (uplink.token_file !== '' && existsSync(uplink.token_file)) readToken(uplink.token_file);
+  return away;
 }
 
 /** It may be deleted once it was used: an admitted log starts without. */

@@ -5,6 +5,7 @@ import { printChecked, printSettings, sourcesOf } from '../program/config-comman
 import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
+import { tryWays } from './command-run.ts';
 import { loadCollectorConfig, renderDefaultConfig } from './config.ts';
 import { keyPaths, loadConfig, storePath, type Context } from './context.ts';
 import { init } from './init.ts';
@@ -42,8 +43,9 @@ export function initCollector(options: { fleet: string; user?: string }, command
 }
 
 export function configCheck(_: object, command: Command, context: Context): void {
-  loadConfig(command, context);
-  printChecked(context.terminal, command, sourcesOf(command, context.env).path);
+  const { values } = loadConfig(command, context);
+  const away = tryWays(values);
+  printChecked(context.terminal, command, sourcesOf(command, context.env).path, away);
 }
 
 export function configInit(options: { fleet: string }, _: Command, { terminal }: Context): void {

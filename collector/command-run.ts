@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import { openSocket } from '../program/broker-socket.ts';
-import { checkPem, readCredentials, readFile } from '../program/credentials.ts';
+import { checkPem, readCredentials, readFile, tryCredentials } from '../program/credentials.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { createLogger } from '../program/logger.ts';
 import { createNotifier } from '../program/notify.ts';
@@ -20,11 +20,7 @@ type Way = Pick<InboxOptions, 'name' | 'open' | 'username' | 'password' | 'keepA
 
 export async function runService(_: object, command: Command, { terminal, env, stopSignal, nowMs }: Context): Promise<void> {
   const { values } = loadConfig(command, { env });
-  if (values.mqtt.url === '' && !values.broker.enabled) {
-    throw new Failure(EXIT.config, 'mqtt.url: expected a broker, got none', {
-      hint: 'set mqtt.url to that of your broker, or broker.enabled = true where there is none',
-    });
-  }
+  checkWays(values);
   const logger = createLogger(terminal.stderr, values.log.level, env['JOURNAL_STREAM']);
   const signal = stopSignal();
   const outside = outsideWay(values);
@@ -47,6 +43,21 @@ export async function runService(_: object, command: Command, { terminal, env, s
     nowSeconds,
     nowMs,
   });
+}
+
+function checkWays({ mqtt, broker }: CollectorConfig): void {
+  if (mqtt.url !== '' || broker.enabled) return;
+  throw new Failure(EXIT.config, 'mqtt.url: expected a broker, got none', {
+    hint: 'set mqtt.url to that of your broker, or broker.enabled = true where there is none',
+  });
+}
+
+/** Tries what `run` needs of them, but for the network; names the settings of files that only the service has. */
+export function tryWays(values: CollectorConfig): string[] {
+  checkWays(values);
+  const { mqtt, broker } = values;
+  const own = { username: '', password_file: '', ca_file: '', cert_file: broker.cert_file, key_file: broker.key_file };
+  return [...(mqtt.url === '' ? [] : tryCredentials('mqtt', mqtt)), ...(broker.enabled ? tryCredentials('broker', own) : [])];
 }
 
 function outsideWay({ mqtt }: CollectorConfig): Way | undefined {

@@ -57,10 +57,15 @@ export function sourcesOf(command: Command, env: Environment): Sources {
   return { path: options.config, env, flags: Object.fromEntries(flags) };
 }
 
-/** What `config check` says of a configuration that was loaded well. */
-export function printChecked(terminal: Terminal, command: Command, path: string): void {
+/**
+ * What `config check` says of a configuration that can be used; `away`: settings that name a file which only the service has, and which
+ * was not looked at.
+ */
+export function printChecked(terminal: Terminal, command: Command, path: string, away: readonly string[]): void {
   if (command.opts()['quiet'] === true) return;
-  printResult(terminal, command, { json: { ok: true, path }, text: `${path}: can be used` });
+  const more =
+    away.length === 0 ? '' : `; not looked at, as only the service has it (LoadCredential= in its unit): ${away.join(', ')}`;
+  printResult(terminal, command, { json: { ok: true, path, not_looked_at: away }, text: `${path}: can be used${more}` });
 }
 
 /** What `config show` says: each setting, and with `--effective` where that was said. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { EXIT, exitOfUnread, Failure } from './failure.ts';
+import { EXIT, exitOfUnread, Failure, hintOfUnread } from './failure.ts';
 import { nearest } from './nearest.ts';
 import { expected, fileOf, fromWord } from './setting.ts';
 import type { Settings, Value } from './setting.ts';
@@ -9,12 +9,6 @@ import { isTable, locate, parseToml } from './toml.ts';
 import type { Table } from './toml.ts';
 
 const ENVIRONMENT = 'TALLYSTICK_';
-
-/** What to do where a file or folder is there and can't be read. */
-const UNREAD: Readonly<Record<string, string>> = {
-  EACCES: 'run this as root or as the user of the service, or change its rights',
-  EISDIR: 'that is a folder: a file is needed',
-};
 
 /** Where a program's configuration comes from, the weakest first: defaults of the table, `path`, `<name>.conf.d/*.toml` next to it, `env`, `flags`. */
 export interface Sources {
@@ -100,7 +94,7 @@ function dropIns(path: string): string[] {
     return names.sort().map((name) => join(folder, name));
   } catch (error) {
     if (code(error) === 'ENOENT') return [];
-    const hint = UNREAD[code(error)];
+    const hint = hintOfUnread(error);
     throw new Failure(exitOfUnread(error), `${folder}: expected a readable folder, got ${code(error)}`, {
       cause: error,
       ...(hint === undefined ? {} : { hint }),
@@ -129,7 +123,7 @@ function readText(path: string, ifMissing: string | undefined): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
     const got = error instanceof TypeError ? 'bytes that are not UTF-8' : code(error);
-    const hint = code(error) === 'ENOENT' ? ifMissing : UNREAD[code(error)];
+    const hint = code(error) === 'ENOENT' ? ifMissing : hintOfUnread(error);
     throw new Failure(exitOfUnread(error), `${path}: expected a readable configuration file, got ${got}`, {
       cause: error,
       ...(hint === undefined ? {} : { hint }),

@@ -28,6 +28,13 @@ export function exitOfUnread(error: unknown): ExitCode {
   return LASTING.includes(String(error.code)) ? EXIT.config : EXIT.error;
 }
 
+/** What to do where a file is there and can't be read. */
+export function hintOfUnread(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (error.code === 'EACCES') return 'run this as root or as the user of the service, or change its rights';
+  return error.code === 'EISDIR' ? 'that is a folder: a file is needed' : undefined;
+}
+
 /**
  * The end of a program, foreseen: `message` is one line for people that says what happened, where and what was expected, `hint` what
  * to do. Thrown where it is noticed, printed in one place (`runProgram`).

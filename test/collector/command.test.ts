@@ -498,7 +498,7 @@ describe('fleet-log', () => {
 describe('config', () => {
   test('init writes what check takes; every setting is shown with its default', async () => {
     const machine = await initialised();
-    expect(await machine.ok('config', 'check')).toContain('can be used');
+    expect(await machine.ok('--set', 'broker.enabled=true', 'config', 'check')).toMatch(/can be used\n$/);
     const text = await machine.ok('config', 'init', '--fleet', FLEET);
     for (const line of [
       '[mqtt]',
@@ -511,6 +511,54 @@ describe('config', () => {
       expect(text).toContain(line);
     }
     expect(await machine.ok('config', 'show', '--effective')).toContain('# default');
+  });
+
+  const URL = 'mqtt.url=mqtts://127.0.0.1:1';
+  test.each([
+    ['no broker', [], 'mqtt.url: expected a broker, got none; set mqtt.url'],
+    [
+      'a password that is not there',
+      [URL, 'mqtt.password_file=/none'],
+      'mqtt.password_file: expected a readable file, got ENOENT for',
+    ],
+    ['no certificate to trust', [URL, 'mqtt.ca_file=/dev/null'], 'mqtt: expected certificates and a key (PEM) that fit together'],
+    [
+      'a key without a certificate',
+      [URL, 'mqtt.key_file=$CREDENTIALS_DIRECTORY/k'],
+      'mqtt: expected cert_file and key_file together',
+    ],
+    [
+      'no certificate of its own',
+      ['broker.enabled=true', 'broker.cert_file=/none', 'broker.key_file=$CREDENTIALS_DIRECTORY/broker-key'],
+      'broker.cert_file: expected a readable file, got ENOENT for /none',
+    ],
+  ])('check refuses what run would: %s', async (_, settings, expected) => {
+    const machine = await initialised();
+    const set = settings.flatMap((setting) => ['--set', setting]);
+    const checked = await machine.run(...set, 'config', 'check');
+    expect(checked).toMatchObject({ code: EXIT.config, out: '', err: expect.stringContaining(expected) as string });
+    // The credential is not there for it either.
+    expect((await machine.run(...set, 'run')).code).toBe(EXIT.config);
+  });
+
+  test('check says which files it did not look at, which only the service has', async () => {
+    const machine = await initialised();
+    const cert = join(machine.folder, 'cert.pem');
+    writeFileSync(cert, 'none');
+    const set = [
+      URL,
+      'mqtt.password_file=$CREDENTIALS_DIRECTORY/mqtt-password',
+      'broker.enabled=true',
+      `broker.cert_file=${cert}`,
+      'broker.key_file=$CREDENTIALS_DIRECTORY/broker-key',
+    ].flatMap((setting) => ['--set', setting]);
+    expect(await machine.ok(...set, 'config', 'check')).toMatch(
+      /collector\.toml: can be used; not looked at, as only the service has it \(LoadCredential= in its unit\): mqtt\.password_file, broker\.key_file\n$/,
+    );
+    expect(JSON.parse(await machine.ok('--json', ...set, 'config', 'check'))).toMatchObject({
+      ok: true,
+      not_looked_at: ['mqtt.password_file', 'broker.key_file'],
+    });
   });
 
   test.each([

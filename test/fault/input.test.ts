@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { messages, newDevice, text } from '../agent/device.ts';
 import { checkLog } from '../agent/reference.ts';
+import { COLLECTOR_KEY, FLEET_KEY } from '../support/fleet.ts';
 import { configText, contentOf, newMachine, type Ended, type Machine } from './program.ts';
 
 // Bad input, through the real program: one clear line on standard error, the right exit code, never a stack, and nothing lost.
@@ -61,6 +62,37 @@ describe('a broken configuration names file, line, key, value and what was expec
     const { config, data, agent } = machine();
     writeFileSync(config, configText(settings === '' ? 'data' : data, settings));
     for (const command of [['config', 'check'], ['run']]) expectLine(await agent(command), 78, line);
+  });
+
+  const UPLINK = ['uplink.url=mqtt://127.0.0.1:1', `uplink.fleet_key=${FLEET_KEY}`, `uplink.collector_key=${COLLECTOR_KEY}`];
+  test.each([
+    ['a password', ['uplink.password_file=/none'], /uplink\.password_file: expected a readable file, got ENOENT for \/none$/m],
+    ['a folder as one', ['uplink.password_file=/'], /got EISDIR for \/; that is a folder: a file is needed$/m],
+    ['a token that is none', ['uplink.token_file=/dev/null'], /uplink\.token_file: expected the base64 of 32 bytes/],
+    ['certificates', ['mqtt.ca_file=/none'], /mqtt\.ca_file: expected a readable file, got ENOENT for \/none$/m],
+    ['certificates that are none', ['mqtt.ca_file=/dev/null'], /mqtt: expected certificates and a key \(PEM\) that fit together/],
+  ])('so does one that names what can not be used: %s', async (_, settings, line) => {
+    const { agent } = machine();
+    const set = [...UPLINK, ...settings].flatMap((setting) => ['--set', setting]);
+    for (const command of [['config', 'check'], ['run']]) {
+      const { code, err, out } = await agent([...set, ...command]);
+      expect(err).toMatch(line);
+      expect({ code, out }).toEqual({ code: 78, out: '' });
+    }
+  });
+
+  test('a credential that only the service has, and a token that was used, are no mistake', async () => {
+    const { agent } = machine();
+    const set = (...settings: string[]): string[] => [...UPLINK, ...settings].flatMap((setting) => ['--set', setting]);
+    const password = 'uplink.password_file=$CREDENTIALS_DIRECTORY/uplink-password';
+    const away = await agent([...set(password, 'uplink.token_file=/none'), 'config', 'check']);
+    expect(away).toMatchObject({ code: 0, err: '' });
+    expect(away.out).toMatch(
+      /can be used; not looked at, as only the service has it \(LoadCredential= in its unit\): uplink\.password_file\n$/,
+    );
+    const token = 'uplink.token_file=$CREDENTIALS_DIRECTORY/uplink-token';
+    expect((await agent([...set(token), 'config', 'check'])).out).toMatch(/: uplink\.token_file\n$/);
+    expect((await agent([...set(), 'config', 'check'])).out).toMatch(/agent\.toml: can be used\n$/);
   });
 
   test('no file, a folder, no text', async () => {

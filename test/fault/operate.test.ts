@@ -4,8 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../program/failure.ts';
 import { generationPart, openIdentity } from '../../agent/generation.ts';
 import { native } from '../../program/native.ts';
-import { COSIGNATURE, ED25519, formatVkey, signerKey } from '../../tlog/vkey.ts';
-import { collectorSigner, fleetSigner } from '../support/fleet.ts';
+import { COLLECTOR_KEY, FLEET_KEY } from '../support/fleet.ts';
 import { CONNACK_5, startScriptedBroker } from '../support/scripted-broker.ts';
 import { message, messages, newDevice } from '../agent/device.ts';
 import { contentOf, newMachine, type Machine } from './program.ts';
@@ -23,9 +22,6 @@ function machine(settings = ''): Machine {
   device.with((writer) => writer.append(messages(30)), { entries: 10, bytes: 65_536 });
   return newMachine(settings, contentOf(device.folder));
 }
-
-const FLEET_KEY = formatVkey(signerKey(native, fleetSigner, ED25519));
-const COLLECTOR_KEY = formatVkey(signerKey(native, collectorSigner, COSIGNATURE));
 
 function uplink(port: number, more = ''): string {
   return `[uplink]\nurl = "mqtt://127.0.0.1:${port}"\nfleet_key = "${FLEET_KEY}"\ncollector_key = "${COLLECTOR_KEY}"\n${more}`;

@@ -1,6 +1,6 @@
 import { native } from '../../program/native.ts';
 import { formatOrigin, generationName } from '../../tlog/origin.ts';
-import { COSIGNATURE, ED25519, signerKey } from '../../tlog/vkey.ts';
+import { COSIGNATURE, ED25519, formatVkey, signerKey } from '../../tlog/vkey.ts';
 import type { CosignerKey, NoteKey, Signer } from '../../tlog/vkey.ts';
 
 /** A fleet with fixed keys: the same bytes in every run. */
@@ -33,3 +33,7 @@ export function noteKey(signer: Signer): NoteKey {
 export function cosignerKey(signer: Signer): CosignerKey {
   return signerKey(native, signer, COSIGNATURE);
 }
+
+/** What an agent is configured with. */
+export const FLEET_KEY = formatVkey(noteKey(fleetSigner));
+export const COLLECTOR_KEY = formatVkey(cosignerKey(collectorSigner));
