@@ -24,6 +24,12 @@ export function logNotTaken(what: string): string | undefined {
   return what.includes(NOT_TAKEN) ? what.split(NOT_TAKEN, 1)[0] : undefined;
 }
 
+/** Why, of the same; null for any other. */
+export function reasonNotTaken(what: string): string | null {
+  const origin = logNotTaken(what);
+  return origin === undefined ? null : what.slice(origin.length + NOT_TAKEN.length);
+}
+
 export interface Clocks {
   /** Which may be set. */
   readonly read: () => Reading;

@@ -89,8 +89,8 @@ function collector(probed: Probed | 'not tried'): Finding[] {
 }
 
 function receipt({ status, nowSeconds }: Known): Finding {
-  const { receipted, receiptedAt, entries } = status;
-  if (receiptedAt === null) return pass('receipt', 'none yet, and none is due');
+  const { sealed, receipted, receiptedAt, entries } = status;
+  if (receiptedAt === null) return pass('receipt', `none yet${sealed === 0 ? ', and none is due' : ''}`);
   const age = Math.max(0, Math.round(nowSeconds - parseSeconds(receiptedAt)));
   return pass(
     'receipt',

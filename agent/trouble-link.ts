@@ -1,6 +1,7 @@
 import { parseSeconds } from '../program/clock.ts';
+import { isRefusedUs } from '../program/mqtt-error.ts';
 import { plural } from '../program/plural.ts';
-import { logNotTaken } from './connection.ts';
+import { logNotTaken, reasonNotTaken } from './connection.ts';
 import { formatCount, type Known, type Trouble, type Waiting } from './trouble.ts';
 
 /** A broker that restarts, a router that reboots: nobody has to come for that. */
@@ -18,7 +19,7 @@ export function linkTroubles(known: Known): Trouble[] {
   if (live?.mqtt?.isUp === false) {
     const { since, reason } = live.mqtt;
     found.push({
-      level: levelAfter(known, since, UNCONNECTED_SECONDS),
+      level: isRefusedUs(reason) ? 'FAIL' : levelAfter(known, since, UNCONNECTED_SECONDS),
       part: 'capture',
       code: 'capture-not-connected',
       what: `the gateway's broker is not connected${because(reason)}`,
@@ -35,14 +36,16 @@ export function linkTroubles(known: Known): Trouble[] {
   if (live?.uplink?.isUp === false) {
     const { since, reason } = live.uplink;
     found.push({
-      level: levelAfter(known, since, UNCONNECTED_SECONDS),
+      level: isRefusedUs(reason) ? 'FAIL' : levelAfter(known, since, UNCONNECTED_SECONDS),
       part: 'uplink',
       code: 'uplink-not-connected',
       what: `the broker on the way to the collector is not connected${because(reason)}`,
       since,
-      remedy: 'see the network, uplink.url, user and password; nothing is lost meanwhile, all is delivered later',
+      remedy: isRefusedUs(reason)
+        ? 'see uplink.username and uplink.password_file, or uplink.cert_file and uplink.key_file, and the rights there of that user; nothing is lost meanwhile'
+        : 'see the network, uplink.url, user and password; nothing is lost meanwhile, all is delivered later',
     });
-  } else if (live?.uplink?.trouble) {
+  } else if (live?.uplink?.trouble && !isOfAdmission(live.uplink.trouble.what, known)) {
     const { since, what } = live.uplink.trouble;
     found.push({
       level: levelAfter(known, since, UNCONNECTED_SECONDS),
@@ -50,40 +53,52 @@ export function linkTroubles(known: Known): Trouble[] {
       code: 'not-delivered',
       what,
       since,
-      remedy: remedyOf(what, known),
+      remedy: remedyOf(what),
     });
   }
   return [...found, ...inDelivery(known), ...inClosedLogs(known)];
 }
 
 /** The collector's key is right where what it says of a log was heard. */
-function remedyOf(what: string, { status, fingerprint }: Known): string {
-  const origin = logNotTaken(what);
-  if (origin === undefined) {
+function remedyOf(what: string): string {
+  if (logNotTaken(what) === undefined) {
     return 'see that the collector runs and is subscribed at this broker, and that uplink.collector_key is its key';
   }
-  if (origin === status.origin && !status.admitted) return `the device waits for approval: ${approval(fingerprint)}`;
   return 'on the collector see what tallystick-collector devices says of this log; nothing is lost meanwhile';
 }
 
-function approval(fingerprint: string): string {
+/** Whether it is what `not-admitted` says, with the same remedy. */
+function isOfAdmission(what: string, { status }: Known): boolean {
+  return !status.admitted && logNotTaken(what) === status.origin;
+}
+
+/** The collector does not know a device before it was connected. */
+function approval({ agent }: Known, fingerprint: string): string {
   const command = `tallystick-collector devices approve ${fingerprint.slice(0, SHORT)}`;
-  return `on the collector compare the fingerprint and run: ${command}`;
+  const isDown = typeof agent !== 'string' && agent.uplink?.isUp === false;
+  return isDown
+    ? 'the collector may hear of it only once the broker is connected; then an operator can compare the fingerprint and approve it'
+    : `on the collector compare the fingerprint and run: ${command}`;
 }
 
 function inDelivery(known: Known): Trouble[] {
-  const { status, fingerprint, onceReceipted } = known;
+  const { status, fingerprint, onceReceipted, agent } = known;
+  const uplink = typeof agent === 'string' ? null : agent.uplink;
   const { origin, notAcceptedSince: since } = status;
   const waiting = status.sealed - status.receipted;
   const found: Trouble[] = [];
   if (!status.admitted) {
+    // Where the broker lets nobody through, the collector has heard of no log.
+    if (uplink?.isUp === false && isRefusedUs(uplink.reason)) return found;
+    const heard = uplink?.isUp === true ? uplink.trouble?.what : undefined;
+    const why = heard !== undefined && isOfAdmission(heard, known) ? because(reasonNotTaken(heard)) : '';
     found.push({
       level: 'FAIL',
       part: 'collector',
       code: 'not-admitted',
-      what: `${origin} is not admitted by the collector; its fingerprint is ${fingerprint}`,
+      what: `${origin} is not admitted by the collector${why}; its fingerprint is ${fingerprint}`,
       since: null,
-      remedy: approval(fingerprint),
+      remedy: approval(known, fingerprint),
     });
   } else if (since !== null && known.nowSeconds - parseSeconds(since) > WAITING_SECONDS) {
     found.push({
@@ -109,16 +124,18 @@ function inDelivery(known: Known): Trouble[] {
 }
 
 /** Of a log that goes on the same is said at once; of one that was closed who looks has heard already, and it may be on its way. */
-function inClosedLogs({ waiting, nowSeconds }: Known): Trouble[] {
-  return waiting.filter(({ since }) => nowSeconds - parseSeconds(since) > WAITING_SECONDS).map(inClosedLog);
+function inClosedLogs(known: Known): Trouble[] {
+  return known.waiting
+    .filter(({ since }) => known.nowSeconds - parseSeconds(since) > WAITING_SECONDS)
+    .map((log) => inClosedLog(known, log));
 }
 
-function inClosedLog({ origin, entries, since, fingerprint }: Waiting): Trouble {
+function inClosedLog(known: Known, { origin, entries, since, fingerprint }: Waiting): Trouble {
   const about = { level: 'FAIL', part: 'collector', since } as const;
   const count = `${formatCount(entries)} sealed entries of ${origin}, which was closed, wait for a receipt`;
   if (fingerprint !== null) {
     const what = `${count}: it is not admitted by the collector; its fingerprint is ${fingerprint}`;
-    return { ...about, code: 'not-admitted', what, remedy: approval(fingerprint) };
+    return { ...about, code: 'not-admitted', what, remedy: approval(known, fingerprint) };
   }
   const remedy =
     'tallystick-agent doctor says whether broker and collector answer; if the collector holds another log by this name, keep an export';

@@ -1,6 +1,6 @@
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import type { Duplex } from 'node:stream';
-import { describe, isGone, isRefusal, isRefusedVersion } from './mqtt-error.ts';
+import { describe, isGone, isRefusal, isRefusedVersion, refusedFilters } from './mqtt-error.ts';
 import './mqtt-numbers.ts';
 import { limitPackets } from './packet-limit.ts';
 import { plural } from './plural.ts';
@@ -201,9 +201,7 @@ export class MqttLink {
       const codes = suback.granted as readonly number[];
       const refused = filters.filter((_filter, i) => (codes[i] ?? REFUSED) >= REFUSED);
       if (refused.length > 0) {
-        this.leave(
-          `the broker refused to let ${this.#options.username ?? 'a client without a name'} subscribe to ${refused.join(', ')}`,
-        );
+        this.leave(refusedFilters(this.#options.username, refused));
         return;
       }
       this.#isReady = true;

@@ -197,6 +197,13 @@ const cases: [name: string, known: Partial<Known>, code: Trouble['code'], level:
     'WARN',
     /gateway's broker is not connected/,
   ],
+  [
+    'the broker of the gateway, which refuses us',
+    live({ mqtt: { isUp: false, since: A_MINUTE_AGO, reason: 'Connection refused: Bad username or password', trouble: null } }),
+    'capture-not-connected',
+    'FAIL',
+    /Bad username or password.*user, password and rights/,
+  ],
   ['the broker of the gateway, for an hour', live({ mqtt: down(AN_HOUR_AGO) }), 'capture-not-connected', 'FAIL', /mqtt\.url/],
   [
     'filters that were refused',
@@ -301,12 +308,6 @@ test('a log that was closed is a matter for somebody until the next is admitted'
 });
 
 test.each<[string, Partial<Status>, string, RegExp]>([
-  [
-    'waits for approval',
-    { admitted: false },
-    STATUS.origin,
-    /; the device waits for approval: .* run: tallystick-collector devices approve d8a4 0001 0002 0003$/,
-  ],
   ['was retired', {}, STATUS.origin, /; on the collector see what tallystick-collector devices says of this log/],
   ['is an earlier one', { admitted: false }, 'acme/pump/aaaaaaaaaaaaaaaa', /see what tallystick-collector devices says/],
 ])('a log that the collector does not take, because it %s, has another remedy than a wrong key', (_, status, origin, words) => {
@@ -316,6 +317,38 @@ test.each<[string, Partial<Status>, string, RegExp]>([
   expect(formatTrouble(told as Trouble)).toMatch(words);
   expect(told?.remedy).not.toContain('collector_key');
 });
+
+const refused = (reason: string): Partial<Known> => live({ uplink: { isUp: false, since: A_MINUTE_AGO, reason, trouble: null } });
+
+test('a device that waits for approval is told of once, with what the collector says', () => {
+  const trouble = { since: A_MINUTE_AGO, what: notTaken(STATUS.origin, 'its token is used up') };
+  const known = live({ uplink: { ...LIVE.uplink, trouble } as Live['uplink'] });
+  const told = diagnose({ ...WELL, ...known, status: { ...STATUS, admitted: false } });
+  expect(told.map(formatTrouble)).toEqual([
+    'FAIL  acme/pump/0123456789abcdef is not admitted by the collector: its token is used up; its fingerprint is d8a4 0001 0002 0003 0004; on the collector compare the fingerprint and run: tallystick-collector devices approve d8a4 0001 0002 0003',
+  ]);
+});
+
+test.each(['Connection refused: Not authorized', 'the broker refused to let pump subscribe to a/receipt'])(
+  'of a broker that wants nothing of us nothing else is told, at once: %s',
+  (reason) => {
+    const told = diagnose({ ...WELL, ...refused(reason), status: { ...STATUS, admitted: false } });
+    expect(told).toMatchObject([{ code: 'uplink-not-connected', level: 'FAIL' }]);
+    expect(formatTrouble(told[0] as Trouble)).toContain(`${reason}, since ${A_MINUTE_AGO}; see uplink.username and`);
+  },
+);
+
+test.each(['ECONNREFUSED', 'Connection refused: Server unavailable'])(
+  'where the broker is not to be had nobody is sent to approve what the collector may not know: %s',
+  (reason) => {
+    const told = diagnose({ ...WELL, ...refused(reason), status: { ...STATUS, admitted: false } });
+    expect(told.map(({ code, level }) => [code, level])).toEqual([
+      ['not-admitted', 'FAIL'],
+      ['uplink-not-connected', 'WARN'],
+    ]);
+    expect(told[0]?.remedy).toMatch(/^the collector may hear of it only once the broker is connected/);
+  },
+);
 
 test('what must be done comes first, and the report says how much of it there is', () => {
   const known = { ...WELL, ...live({ clock: { isSynchronised: false, step: null }, uplink: down(AN_HOUR_AGO) }) };
