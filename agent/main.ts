@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { createProgram, parseCount, runProgram, type Terminal } from '../program/command.ts';
+import { InvalidArgumentError, type Command } from 'commander';
+import { createProgram, parseAtLeastOne, parseCount, runProgram, type Terminal } from '../program/command.ts';
 import { addConfigCommands, withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
@@ -8,6 +8,7 @@ import { doctor, repair, support } from './command-operate.ts';
 import { append, runService } from './command-write.ts';
 import { DEFAULT_CONFIG_PATH } from './config.ts';
 import type { Context } from './context.ts';
+import { checkTopic } from './topic.ts';
 
 const terminal: Terminal = { stdout: process.stdout, stderr: process.stderr, exitCode: EXIT.ok };
 const context: Context = {
@@ -31,6 +32,14 @@ function withContext<Args extends unknown[]>(action: (...args: [...Args, Context
   return (...args: Args): void | Promise<void> => action(...args, context);
 }
 
+function parseTopic(word: string): string {
+  try {
+    return checkTopic(word);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
 const program = withConfig(
   createProgram('tallystick-agent', 'Records machine-to-machine messages in a log that nobody can alter unseen.', terminal),
   DEFAULT_CONFIG_PATH,
@@ -50,9 +59,9 @@ program.command('run').description('the service: record, seal, until told to sto
 program
   .command('append')
   .description('record standard input: a message a line with --topic, else NDJSON of {"topic", "payload"}')
-  .option('--topic <topic>', 'topic of the messages; a line is a payload as it is')
+  .option('--topic <topic>', 'topic of the messages; a line is a payload as it is', parseTopic)
   .option('--ndjson', 'lines are NDJSON; --topic is for those that name none')
-  .option('--batch <lines>', 'lines of one commit', parseCount, 1000)
+  .option('--batch <lines>', 'lines of one commit', parseAtLeastOne, 1000)
   .action(withContext(append));
 program
   .command('verify')

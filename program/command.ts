@@ -116,7 +116,16 @@ function flush(stream: Writable): Promise<void> {
 
 /** Of an option or argument that is a whole number from 0. */
 export function parseCount(word: string): number {
+  return parseFrom(0, word);
+}
+
+/** The same from 1. */
+export function parseAtLeastOne(word: string): number {
+  return parseFrom(1, word);
+}
+
+function parseFrom(least: number, word: string): number {
   const count = Number(word);
-  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count)) return count;
-  throw new InvalidArgumentError('expected a number from 0');
+  if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count) && count >= least) return count;
+  throw new InvalidArgumentError(`expected a number from ${least}`);
 }

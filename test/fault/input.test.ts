@@ -137,6 +137,9 @@ describe('a wrong command line exits 2:', () => {
       ['--set', 'seal.interval_s', 'status'],
       /--set: expected <key>=<value>, got "seal\.interval_s"/,
     ],
+    ['an empty topic', ['append', '--topic', ''], /'--topic <topic>' argument '' is invalid\. topic: expected one, got an empty/],
+    ['a topic that is a filter', ['append', '--topic', 'a/#'], /topic: expected one that could be published, .* got "a\/#"/],
+    ['batches of nothing', ['append', '--batch', '0'], /'--batch <lines>' argument '0' is invalid\. expected a number from 1/],
     ['no device to make', ['init', '--fleet', 'a'], /required option '--device <name>' not specified/],
     ['a device of no name that can be', ['init', '--fleet', 'a', '--device', 'log'], /device\.name: expected 1 to 63 letters/],
   ])('%s', async (_, args, line) => {
