@@ -7,6 +7,8 @@ import { formatTrouble, type Known, type Trouble } from './trouble.ts';
 
 /** What `status` and `GET /v1/status` tell. */
 export interface Report extends Status {
+  /** Whether one is configured. */
+  readonly hasUplink: boolean;
   readonly quotaBytes: number;
   readonly freeBytes: number;
   /** Null where no agent runs, or it could not be asked. */
@@ -15,9 +17,9 @@ export interface Report extends Status {
 }
 
 export function reportOf(known: Known): Report {
-  const { status, limits, usage, agent } = known;
+  const { status, hasUplink, limits, usage, agent } = known;
   const live = typeof agent === 'string' ? null : agent;
-  return { ...status, quotaBytes: limits.quotaBytes, freeBytes: usage.freeBytes, live, troubles: diagnose(known) };
+  return { ...status, hasUplink, quotaBytes: limits.quotaBytes, freeBytes: usage.freeBytes, live, troubles: diagnose(known) };
 }
 
 /** {@link formatStatus}, what is not as it should be, each with what to do, and last what it comes to. */

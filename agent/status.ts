@@ -75,17 +75,19 @@ export function timeOf(rows: Rows, log: number, index: number): string | null {
   return entry === undefined ? null : formatTime(readHeader(new Reader(entry.stem)).time);
 }
 
-export function formatStatus(status: Status): string {
+/** `hasUplink`: whether one is configured; else nothing waits for a collector. */
+export function formatStatus(status: Status & { readonly hasUplink: boolean }): string {
   const number = (n: number): string => n.toLocaleString('en-US');
   const unsealed = status.entries - status.sealed;
   const open = unsealed === 0 ? '' : `, ${number(unsealed)} ${plural(unsealed, 'waits', 'wait')} for the next`;
   const waiting = status.sealed - status.receipted;
+  const none = status.hasUplink ? 'no collector holds any of them' : 'no collector is configured';
   return [
-    `log        ${status.origin}${status.admitted ? '' : ' (not admitted by a collector yet)'}`,
+    `log        ${status.origin}${status.admitted || !status.hasUplink ? '' : ' (not admitted by a collector yet)'}`,
     `entries    ${number(status.entries)}${status.newest === null ? '' : `, the newest of ${status.newest}`}`,
     `sealed     ${number(status.sealed)} in ${number(status.seals)} ${plural(status.seals, 'seal')}${open}`,
-    `receipted  ${number(status.receipted)}${status.receiptedAt === null ? ' (no collector holds any of them)' : `, the last time at ${status.receiptedAt}`}`,
-    ...(status.notAcceptedSince === null
+    `receipted  ${number(status.receipted)}${status.receiptedAt === null ? ` (${none})` : `, the last time at ${status.receiptedAt}`}`,
+    ...(status.notAcceptedSince === null || !status.hasUplink
       ? []
       : [
           `waiting    ${number(waiting)} sealed ${plural(waiting, 'entry', 'entries')}, not accepted since ${status.notAcceptedSince}`,

@@ -70,7 +70,8 @@ describe('where a log stands', () => {
 });
 
 describe('told to people:', () => {
-  const status: Status = {
+  const status: Status & { readonly hasUplink: boolean } = {
+    hasUplink: true,
     origin: 'acme/pump/0123456789abcdef',
     entries: 1_234_567,
     sealed: 1_234_000,
@@ -91,6 +92,16 @@ describe('told to people:', () => {
       'sealed     1,234,000 in 1,300 seals, 567 wait for the next',
       'receipted  0 (no collector holds any of them)',
       'waiting    1,234,000 sealed entries, not accepted since 2025-12-31T00:00:00.000000Z',
+      'disk       3.0 MiB',
+    ]);
+  });
+
+  test('that nothing waits for a collector where none is configured', () => {
+    expect(formatStatus({ ...status, hasUplink: false }).split('\n')).toEqual([
+      'log        acme/pump/0123456789abcdef',
+      'entries    1,234,567, the newest of 2026-01-01T00:00:00.000000Z',
+      'sealed     1,234,000 in 1,300 seals, 567 wait for the next',
+      'receipted  0 (no collector is configured)',
       'disk       3.0 MiB',
     ]);
   });
