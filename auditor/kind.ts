@@ -46,10 +46,10 @@ export class ExportKind {
     }
   }
 
-  /** To be called when all was read. `Failure` (exit 1) for a file of another kind; an empty one, or a first record cut off, is none. */
+  /** To be called when all was read. `Failure` (exit 1) for a file of another kind, or an empty one, of which nothing can be said; a first record cut off is none. */
   check(): void {
     const first = this.#first;
-    if (this.#isExport || RECORDS.some((record) => begins(record, first))) return;
+    if (this.#isExport || (first.length > 0 && RECORDS.some((record) => begins(record, first)))) return;
     const hint = isEvidence(first) ? { hint: 'evidence is checked by: tallystick-audit evidence' } : {};
     const expected = 'what tallystick-agent export or tallystick-collector export wrote';
     throw new Failure(EXIT.error, `${this.#path}: expected ${expected}, got ${describe(first)}`, hint);

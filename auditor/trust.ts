@@ -39,6 +39,9 @@ export interface LogKeys {
  */
 export function checkAdmission(audit: Audit, bytes: Uint8Array, sheet: Sheet): LogKeys | undefined {
   const { suite, policy } = audit;
+  if (holdsNoKey(policy)) {
+    skip(sheet, 'trust file', 'it holds no key: it has no "fleet", "collector" or "device" line, so nobody is believed anything');
+  }
   const enrolment = attempt(sheet, 'enrolment', () => verifyEnrolment(suite, bytes));
   if (enrolment === undefined) return undefined;
   const { identity, sealKey } = enrolment;
@@ -55,6 +58,10 @@ export function checkAdmission(audit: Audit, bytes: Uint8Array, sheet: Sheet): L
     sealKey,
     trusted: isAdmitted ? 'fleet' : isDevice ? 'device' : 'nobody',
   };
+}
+
+function holdsNoKey({ fleets, collectors, devices }: Policy): boolean {
+  return fleets.length + collectors.length + devices.length === 0;
 }
 
 function missUnlessDevice(sheet: Sheet, what: string, detail: string): void {

@@ -64,13 +64,11 @@ describe('exit codes', () => {
     ['evidence @good.tally.json --trust @trust --seals @log.export --expect @receipt', 0],
     ['evidence @good.tally.json @bad.tally.json --trust @trust', 3],
     ['evidence @good.tally.json --trust @empty', 5],
-    ['evidence @good.tally.json --trust @trust --seals @empty', 5],
     ['replay @log.export --trust @trust', 0],
     ['replay @log.export --trust @trust --expect @receipt --expect @receipt', 0],
     ['replay @changed.export --trust @trust', 3],
     ['replay @short.export --trust @trust --expect @receipt', 4],
     ['replay @log.export --trust @empty', 5],
-    ['replay @empty --trust @trust', 4],
     ['replay @changed.export --trust @empty', 3],
   ])('%s: %i', async (line, code) => {
     const result = await run(line);
@@ -93,6 +91,8 @@ describe('exit codes', () => {
     ['a note that is none', 'replay @log.export --trust @trust --expect @trust'],
     ['a picture for evidence', 'evidence @good.tally.json @picture --trust @trust'],
     ['nothing for evidence', 'evidence @empty --trust @trust'],
+    ['nothing for an export', 'replay @empty --trust @trust --expect @receipt'],
+    ['nothing for seals', 'evidence @good.tally.json --trust @trust --seals @empty'],
     ['an export for evidence', 'evidence @log.export --trust @trust'],
     ['a picture for an export', 'replay @picture --trust @trust'],
     ['evidence for an export', 'replay @good.tally.json --trust @trust'],
@@ -119,6 +119,15 @@ describe('exit codes', () => {
     expect(err).toMatch(/^tallystick-audit: [^\n]+\n$/);
   });
 });
+
+test.each(['evidence @good.tally.json', 'replay @log.export'])(
+  '%s: a trust file without a key is named as the cause',
+  async (line) => {
+    const cause = /^ {2}SKIP {2}trust file +it holds no key/m;
+    expect((await run(`${line} --trust @empty`)).out).toMatch(cause);
+    expect((await run(`${line} --trust @trust`)).out).not.toMatch(cause);
+  },
+);
 
 test('all that is read once may be a pipe', async () => {
   const fed = (name: string, from: string): void => {
