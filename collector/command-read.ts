@@ -10,7 +10,7 @@ import { startProgress } from '../program/progress.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
-import { compareKeys, loadConfig, reading, type Context } from './context.ts';
+import { compareKeys, loadConfig, reading, storePath, type Context } from './context.ts';
 import { exportLog } from './export.ts';
 import { whyStopped } from './fleet-standing.ts';
 import { makeEvidence } from './proof.ts';
@@ -104,14 +104,15 @@ export async function exportAll(
 ): Promise<void> {
   const { terminal, nowMs } = context;
   const { values } = loadConfig(command, context);
-  await reading(values, (store) =>
-    writeExport(terminal, command, {
-      logs: options.log === undefined ? store.logs.all() : [findLog(store, options.log)],
-      recordsOf: (row) => exportLog(native, store, row),
-      file,
-      nowMs,
-    }),
-  );
+  await reading(values, (store) => {
+    const logs = options.log === undefined ? store.logs.all() : [findLog(store, options.log)];
+    if (logs.length === 0) {
+      throw new Failure(EXIT.error, `${storePath(values)}: expected a log to export, got none yet`, {
+        hint: 'it holds the first once a device is admitted: tallystick-collector devices says who waits',
+      });
+    }
+    return writeExport(terminal, command, { logs, recordsOf: (row) => exportLog(native, store, row), file, nowMs });
+  });
 }
 
 function findLog(store: Store, origin: string): LogRow {

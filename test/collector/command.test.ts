@@ -443,6 +443,19 @@ describe('what others check', () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  test('export of a collector that holds no log yet says so, and makes no file', async () => {
+    const machine = await initialised();
+    const path = join(machine.folder, 'fleet.tallyexport');
+    expect(await machine.run('export', path)).toMatchObject({
+      code: EXIT.error,
+      out: '',
+      err: expect.stringMatching(
+        /collector\.db: expected a log to export, got none yet; .*tallystick-collector devices/,
+      ) as string,
+    });
+    expect(existsSync(path)).toBe(false);
+  });
+
   test('evidence: forks and refusals', async () => {
     const machine = await filled();
     expect(await machine.ok('evidence')).toContain('no forks');
