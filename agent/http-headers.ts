@@ -58,7 +58,8 @@ export function topicIn(url: string, prefix: string): string {
     throw new Problem(400, 'topic: expected percent-encoded UTF-8, got "%" without two digits');
   const topic = percentDecoded(path);
   try {
-    return checkTopic(topic);
+    checkTopic(topic);
+    return topic;
   } catch (error) {
     throw new Problem(400, error instanceof Error ? error.message : String(error));
   }

@@ -1,5 +1,5 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import { createProgram, parseAtLeastOne, parseCount, runProgram, type Terminal } from '../program/command.ts';
+import type { Command } from 'commander';
+import { createProgram, parseAtLeastOne, parseChecked, parseCount, runProgram, type Terminal } from '../program/command.ts';
 import { addConfigCommands, withConfig } from '../program/config-command.ts';
 import { EXIT } from '../program/failure.ts';
 import { configCheck, configInit, configShow, init } from './command-init.ts';
@@ -32,14 +32,6 @@ function withContext<Args extends unknown[]>(action: (...args: [...Args, Context
   return (...args: Args): void | Promise<void> => action(...args, context);
 }
 
-function parseTopic(word: string): string {
-  try {
-    return checkTopic(word);
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 const program = withConfig(
   createProgram('tallystick-agent', 'Records machine-to-machine messages in a log that nobody can alter unseen.', terminal),
   DEFAULT_CONFIG_PATH,
@@ -59,7 +51,7 @@ program.command('run').description('the service: record, seal, until told to sto
 program
   .command('append')
   .description('record standard input: a message a line with --topic, else NDJSON of {"topic", "payload"}')
-  .option('--topic <topic>', 'topic of the messages; a line is a payload as it is', parseTopic)
+  .option('--topic <topic>', 'topic of the messages; a line is a payload as it is', parseChecked(checkTopic))
   .option('--ndjson', 'lines are NDJSON; --topic is for those that name none')
   .option('--batch <lines>', 'lines of one commit', parseAtLeastOne, 1000)
   .action(withContext(append));

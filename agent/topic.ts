@@ -3,12 +3,11 @@
  * to. Throws an Error. Its length is the entry's affair: what has no room there is folded. Not of a CloudEvent, whose subject may be
  * anything.
  */
-export function checkTopic(topic: string): string {
+export function checkTopic(topic: string): void {
   if (topic === '') throw new Error('topic: expected one, got an empty one');
   if (/[+#\0]/.test(topic)) {
     throw new Error(
       `topic: expected one that could be published, without "+", "#" and NUL, got ${JSON.stringify(topic.slice(0, 60))}`,
     );
   }
-  return topic;
 }

@@ -6,7 +6,6 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
-import { checkDevice } from '../tlog/origin.ts';
 import { nowSeconds } from './clock.ts';
 import { loadConfig, reading, storePath, working, type Context } from './context.ts';
 import { findDevice, listDevices, type Device } from './device.ts';
@@ -54,7 +53,6 @@ export async function devicesPassword(
   command: Command,
   context: Context,
 ): Promise<void> {
-  checkDevice(device);
   const { values } = loadConfig(command, context);
   const store = Store.open(storePath(values), 'write');
   try {

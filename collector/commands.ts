@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { createProgram, parseCount } from '../program/command.ts';
+import { createProgram, parseChecked, parseCount } from '../program/command.ts';
 import { addConfigCommands, withConfig } from '../program/config-command.ts';
+import { checkDevice } from '../tlog/origin.ts';
 import {
   devicesApprove,
   devicesList,
@@ -69,7 +70,7 @@ export function collectorProgram(context: Context): Command {
     .description(
       'make a password for the embedded broker and print it, once; the device comes with its name as user, with an older one no more',
     )
-    .argument('<name>', 'name of the device')
+    .argument('<name>', 'name of the device', parseChecked(checkDevice))
     .option('--remove', 'it may not connect any more; connections end within a minute')
     .action(withContext(devicesPassword));
 
@@ -77,7 +78,7 @@ export function collectorProgram(context: Context): Command {
   token
     .command('create')
     .description('make one and print it, once')
-    .option('--device <name>', 'for this device, once')
+    .option('--device <name>', 'for this device, once', parseChecked(checkDevice))
     .option('--count <n>', 'for so many devices of any name (default: 1)', parseUses)
     .action(withContext(tokenCreate));
   token.command('list', { isDefault: true }).description('all, and what is left of them').action(withContext(tokenList));

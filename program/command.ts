@@ -129,3 +129,16 @@ function parseFrom(least: number, word: string): number {
   if (/^[0-9]+$/.test(word) && Number.isSafeInteger(count) && count >= least) return count;
   throw new InvalidArgumentError(`expected a number from ${least}`);
 }
+
+/** Of an option or argument that `check` takes, or throws an Error that says what was expected. */
+export function parseChecked(check: (word: string) => unknown): (word: string) => string {
+  return (word) => {
+    try {
+      check(word);
+      return word;
+    } catch (error) {
+      if (error instanceof Error) throw new InvalidArgumentError(error.message);
+      throw error;
+    }
+  };
+}

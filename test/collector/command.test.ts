@@ -396,6 +396,17 @@ describe('entries', () => {
   });
 });
 
+test.each([
+  [['devices', 'password', 'bad name'], /device: expected 1 to 63 of A-Z a-z 0-9 - .*got "bad name"/],
+  [['token', 'create', '--device', 'a b'], /device: expected 1 to 63 of A-Z a-z 0-9 - .*got "a b"/],
+])('a name that no device can have is a wrong command line: %j', async (argv, words) => {
+  expect(await (await initialised()).run(...argv)).toEqual({
+    code: EXIT.usage,
+    out: '',
+    err: expect.stringMatching(words) as string,
+  });
+});
+
 describe('what others check', () => {
   test('proof and export stand before an auditor who has the trust file that init printed', async () => {
     const machine = await filled();
