@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { createProgram, parseChecked, parseCount } from '../program/command.ts';
+import { createProgram, parseChecked, parseCount, withDefault } from '../program/command.ts';
 import { addConfigCommands, withConfig } from '../program/config-command.ts';
 import { checkDevice } from '../tlog/origin.ts';
 import {
@@ -51,7 +51,7 @@ export function collectorProgram(context: Context): Command {
     .option('--user <name>', 'who gets the files; by default the user "tallystick-collector" if root runs this')
     .action(withContext(initCollector));
 
-  const devices = program.command('devices').description('who is admitted, who waits');
+  const devices = withDefault(program.command('devices')).description('who is admitted, who waits');
   devices.command('list', { isDefault: true }).description('all, with fingerprints and states').action(withContext(devicesList));
   devices
     .command('approve')
@@ -74,7 +74,7 @@ export function collectorProgram(context: Context): Command {
     .option('--remove', 'it may not connect any more; connections end within a minute')
     .action(withContext(devicesPassword));
 
-  const token = program.command('token').description('tokens that admit devices without an operator');
+  const token = withDefault(program.command('token')).description('tokens that admit devices without an operator');
   token
     .command('create')
     .description('make one and print it, once')
@@ -88,7 +88,7 @@ export function collectorProgram(context: Context): Command {
     .argument('<number>', 'as the list shows it', parseCount)
     .action(withContext(tokenRevoke));
 
-  const fleetLog = program.command('fleet-log').description('the log of all admissions and receipts');
+  const fleetLog = withDefault(program.command('fleet-log')).description('the log of all admissions and receipts');
   fleetLog
     .command('show', { isDefault: true })
     .description('where it stands, and why where it has stopped')

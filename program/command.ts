@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { TlogError } from '../tlog/error.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { ExitCode } from './failure.ts';
+import { nearest } from './nearest.ts';
 import { version } from './version.ts';
 import { visible, visibleLines } from './visible.ts';
 
@@ -34,16 +35,34 @@ export function createProgram(name: string, description: string, terminal: Termi
       writeErr: (text) => terminal.stderr.write(text),
       getOutHelpWidth: () => terminal.stdout.columns ?? 100,
       getErrHelpWidth: () => terminal.stderr.columns ?? 100,
-      outputError: (text, write) =>
-        write(
-          `${name}: ${visible(
-            text
-              .trim()
-              .replace(/^error: /, '')
-              .replace(/\n/g, ' '),
-          )}\n`,
-        ),
     });
+}
+
+/** Of a command with one below it that is meant where none is named: a word that names none is not an argument of that one. */
+export function withDefault(group: Command): Command {
+  return group.hook('preSubcommand', ({ args: [word = '-'], commands }) => {
+    if (word.startsWith('-') || commands.some((command) => command.name() === word)) return;
+    const near = nearest(
+      word,
+      commands.map((command) => command.name()),
+    );
+    group.error(`unknown command '${word}'${near === undefined ? '' : ` (Did you mean ${near}?)`}`);
+  });
+}
+
+/** Has commander tell a wrong command line as one line, with where to read what would be right. */
+function tellUsage(command: Command, name: string, path: string): void {
+  command.configureOutput({
+    outputError: (text, write) => {
+      const what = text
+        .trim()
+        .replace(/^error: /, '')
+        .replace(/\.$/, '')
+        .replace(/\n/g, ' ');
+      write(`${name}: ${visible(what)}; see ${path} --help\n`);
+    },
+  });
+  for (const below of command.commands) tellUsage(below, name, `${path} ${below.name()}`);
 }
 
 /** Whether `--json` was given, before or after the command's name. */
@@ -69,6 +88,7 @@ export function printResult(terminal: Terminal, command: Command, result: { json
  *     process.exit(await runProgram(program, process.argv.slice(2), terminal));
  */
 export async function runProgram(program: Command, argv: readonly string[], terminal: Terminal): Promise<number> {
+  tellUsage(program, program.name(), program.name());
   const failed = new Promise<number>((resolve) => {
     terminal.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') terminal.stderr.write(`${program.name()}: standard output: ${visible(error.message)}\n`);

@@ -397,6 +397,20 @@ describe('entries', () => {
 });
 
 test.each([
+  [['devices', 'frob'], "unknown command 'frob'; see tallystick-collector devices --help"],
+  [['devices', 'aprove', 'x'], "unknown command 'aprove' (Did you mean approve?); see tallystick-collector devices --help"],
+  [
+    ['devices', 'list', 'x'],
+    "too many arguments for 'list'. Expected 0 arguments but got 1; see tallystick-collector devices list --help",
+  ],
+  [['token', 'crate'], "unknown command 'crate' (Did you mean create?); see tallystick-collector token --help"],
+  [['token', '--frob'], "unknown option '--frob'; see tallystick-collector token list --help"],
+  [['fleet-log', 'frob'], "unknown command 'frob'; see tallystick-collector fleet-log --help"],
+])('%j: what is wrong is named, and where to read what is right', async (argv, err) => {
+  expect(await newMachine().run(...argv)).toEqual({ code: EXIT.usage, out: '', err: `tallystick-collector: ${err}\n` });
+});
+
+test.each([
   [['devices', 'password', 'bad name'], /device: expected 1 to 63 of A-Z a-z 0-9 - .*got "bad name"/],
   [['token', 'create', '--device', 'a b'], /device: expected 1 to 63 of A-Z a-z 0-9 - .*got "a b"/],
 ])('a name that no device can have is a wrong command line: %j', async (argv, words) => {

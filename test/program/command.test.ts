@@ -38,6 +38,7 @@ function verify(program: Command, terminal: Terminal): void {
     printResult(terminal, command, { json: { size: 3 }, text: 'size 3' });
   };
   program.command('verify').option('--quick').action(action);
+  program.command('seal').requiredOption('--key <file>').action(action);
 }
 
 function throwing(error: unknown): (program: Command) => void {
@@ -77,10 +78,19 @@ test('prints help on stdout when asked', async () => {
 });
 
 test.each([
-  ['an unknown option', ['verify', '--quik'], "tally: unknown option '--quik' (Did you mean --quick?)\n"],
-  ['an unknown command', ['verfy'], "tally: unknown command 'verfy' (Did you mean verify?)\n"],
-  ['an argument too many', ['verify', 'x'], "tally: too many arguments for 'verify'. Expected 0 arguments but got 1.\n"],
-  ['control characters', ['\x1b[2Jx'], "tally: unknown command '\\u001b[2Jx'\n"],
+  [
+    'an unknown option',
+    ['verify', '--quik'],
+    "tally: unknown option '--quik' (Did you mean --quick?); see tally verify --help\n",
+  ],
+  ['an unknown command', ['verfy'], "tally: unknown command 'verfy' (Did you mean verify?); see tally --help\n"],
+  [
+    'an argument too many',
+    ['verify', 'x'],
+    "tally: too many arguments for 'verify'. Expected 0 arguments but got 1; see tally verify --help\n",
+  ],
+  ['an option that is missing', ['seal'], "tally: required option '--key <file>' not specified; see tally seal --help\n"],
+  ['control characters', ['\x1b[2Jx'], "tally: unknown command '\\u001b[2Jx'; see tally --help\n"],
 ])('usage: %s is one line on stderr and exits 2', async (_name, argv, err) => {
   expect(await run(argv, verify)).toEqual({ code: 2, out: '', err });
 });
