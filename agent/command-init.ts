@@ -6,12 +6,14 @@ import { tryCredentials } from '../program/credentials.ts';
 import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
+import { visible } from '../program/visible.ts';
 import { fingerprint } from '../tlog/fingerprint.ts';
 import { ED25519, parseVkey } from '../tlog/vkey.ts';
 import { loadAgentConfig, renderDefaultConfig } from './config.ts';
 import { loadConfig, type Context } from './context.ts';
 import { pathsIn } from './generation.ts';
 import { tryUplink } from './uplink-config.ts';
+import { checkPermissions } from './permissions.ts';
 import { Writer } from './writer.ts';
 
 const ELSEWHERE = 'run this as root, or with --config FILE, --set store.directory=… and --set runtime.socket=…';
@@ -36,6 +38,10 @@ export function init(options: { fleet: string; device: string; user?: string }, 
   const name = { fleet: device.fleet, device: device.name };
   const row = making(paths.folder, ELSEWHERE, () => Writer.init({ suite: native, paths, name }));
   if (owner !== undefined) giveTo(owner, paths.folder);
+  // A folder that was there keeps the rights that it has, which may be meant so.
+  for (const { status, detail } of checkPermissions(paths, [])) {
+    if (status === 'FAIL') terminal.stderr.write(`tallystick-agent: ${visible(detail)}\n`);
+  }
   const print = fingerprint(native, parseVkey(native, row.vkey, ED25519));
   printResult(terminal, command, {
     json: { origin: row.origin, vkey: row.vkey, fingerprint: print, config: sources.path, store: paths.store },

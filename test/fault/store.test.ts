@@ -415,6 +415,19 @@ describe('init', () => {
     for (const path of [found.device.identityFile(), found.device.epochFile()]) expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  test('in a folder that is open to others says so, in the words of doctor', async () => {
+    const found = newMachine('', (folder) => {
+      mkdirSync(folder);
+      chmodSync(folder, 0o755);
+    });
+    expect(await found.agent(args)).toMatchObject({
+      code: 0,
+      err: expect.stringContaining(
+        `tallystick-agent: ${found.data}: expected no rights for others, got mode 0755; chmod 0750 it\n`,
+      ) as string,
+    });
+  });
+
   test.runIf(process.getuid?.() === 0)('by root with --user gives the files to that user, who can work with them', async () => {
     const found = newMachine();
     expect(await found.agent([...args, '--user', 'nobody'])).toMatchObject({ code: 0, err: '' });
