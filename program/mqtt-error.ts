@@ -11,6 +11,8 @@ const REFUSED_US = [
   'Bad authentication method',
 ].map((words) => `Connection refused: ${words}`);
 const REFUSED_FILTERS = 'the broker refused to let ';
+/** What Node and OpenSSL say of a peer that does not know what a TLS handshake is: it hangs up, or answers in its own words. */
+const NO_TLS = /before secure TLS connection was established|wrong version number/;
 /** Of a peer that is no longer there. */
 const GONE = ['ECONNRESET', 'EPIPE'];
 
@@ -43,5 +45,8 @@ export function isRefusedUs(reason: string | null): boolean {
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Of a name with several addresses Node tells an error that has only a code.
-  return error.message === '' && 'code' in error ? String(error.code) : error.message;
+  if (error.message === '' && 'code' in error) return String(error.code);
+  return NO_TLS.test(error.message)
+    ? `${error.message}; the port may speak no TLS: that is mqtt://, mqtts:// has a port of its own`
+    : error.message;
 }

@@ -1,4 +1,6 @@
-import { describe, expect, test, vi } from 'vitest';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { native } from '../../program/native.ts';
 import { PACKET_BYTES } from '../../program/mqtt-link.ts';
 import { signAdmission } from '../../tlog/admission.ts';
@@ -201,6 +203,17 @@ describe('a connection', () => {
     const { device, writer } = sealed(1);
     const up = startUplink(device, writer, 'mqtt://127.0.0.1:1');
     expect((await up.said('uplink: not connected')).reason).toContain('ECONNREFUSED');
+  });
+
+  test('by TLS to a port that speaks none is told with what may be wrong', async () => {
+    const plain = createServer((socket) => socket.once('data', () => socket.end())).listen(0, '127.0.0.1');
+    await once(plain, 'listening');
+    onTestFinished(() => void plain.close());
+    const { device, writer } = sealed(1);
+    const up = startUplink(device, writer, `mqtts://127.0.0.1:${(plain.address() as AddressInfo).port}`);
+    expect((await up.said('uplink: not connected')).reason).toMatch(
+      /before secure TLS connection was established; the port may speak no TLS: that is mqtt:\/\//,
+    );
   });
 
   test('whose peer sends more than a packet may have ends at once', async () => {
