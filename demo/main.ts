@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { visible } from '../program/visible.ts';
-import { machineReadings, MACHINES } from './machines.ts';
+import { machineReadings, MACHINES, type Reading } from './machines.ts';
 import { parseOptions, USAGE, type Options } from './options.ts';
 import { replay } from './replay.ts';
 import { Screen } from './screen.ts';
@@ -15,6 +15,11 @@ import { printCommands } from './commands.ts';
 const EXIT = { well: 0, trouble: 1, usage: 2, interrupted: 130 } as const;
 const GRACE_MS = 1000;
 const DAY_MS = 86_400_000;
+
+interface Play {
+  readonly options: Options;
+  readonly messages: Generator<Reading, never>;
+}
 
 /** Why the demo ends before its time. */
 const ending = new AbortController();
@@ -41,8 +46,7 @@ async function pause(ms: number): Promise<void> {
   await setTimeout(ms, undefined, { signal: ending.signal });
 }
 
-async function play(options: Options, site: Site): Promise<void> {
-  const messages = options.replay === undefined ? machineReadings(options.seed) : replay(options.replay);
+async function play({ options, messages }: Play, site: Site): Promise<void> {
   const who = options.replay ?? `${MACHINES.join(', ')} (--seed ${options.seed})`;
   screen.title('Each program is a process of its own');
   const port = await site.startCollector();
@@ -75,12 +79,12 @@ async function play(options: Options, site: Site): Promise<void> {
   }
 }
 
-async function main(options: Options): Promise<number> {
+async function main(what: Play): Promise<number> {
   const site = new Site(resolve(import.meta.dirname), onLost);
   screen.print(`Tallystick, in ${site.folder} until it ends; Ctrl-C ends it`);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => ending.abort('interrupted'));
   try {
-    await play(options, site);
+    await play(what, site);
   } catch (error) {
     // That a program is gone may show in what is asked of it before it shows here.
     if (!ending.signal.aborted) await Promise.race([once(ending.signal, 'abort'), setTimeout(GRACE_MS)]);
@@ -100,15 +104,20 @@ async function main(options: Options): Promise<number> {
   return EXIT.well;
 }
 
-function readOptions(): Options | undefined {
+/** What `read` returns; a command line that it refuses ends all before anything is made. `more`: told behind why. */
+function orUsage<T>(read: () => T, more: string): T {
   try {
-    return parseOptions(process.argv.slice(2));
+    return read();
   } catch (error) {
-    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.stderr.write(`demo: ${visible(error instanceof Error ? error.message : String(error))}\n${more}`);
     process.exit(EXIT.usage);
   }
 }
 
-const options = readOptions();
+const options = orUsage(() => parseOptions(process.argv.slice(2)), `\n${USAGE}`);
 if (options === undefined) process.stdout.write(USAGE);
-else process.exit(await main(options));
+else {
+  const { replay: file, seed } = options;
+  const messages = file === undefined ? machineReadings(seed) : orUsage(() => replay(file), '');
+  process.exit(await main({ options, messages }));
+}
