@@ -79,6 +79,7 @@ program
 program
   .command('tail')
   .description('the newest entries')
+  .addHelpText('after', '\nA "?" after a time: the clock was not known to be synchronised.')
   .option('-n <count>', 'how many', parseCount, 10)
   .option('--log <origin>', 'of an earlier generation')
   .action(withContext(tail));

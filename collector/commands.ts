@@ -105,6 +105,11 @@ export function collectorProgram(context: Context): Command {
   program
     .command('entries')
     .description('the entries of the fleet in their merged order')
+    .addHelpText(
+      'after',
+      '\nA "?" after a time: the gateway’s clock was not known to be synchronised. A "~" before it: the entry is not settled, one from ' +
+        'another device may still come before it.',
+    )
     .option('--device <name>', 'of this device')
     .option('--topic <filter>', 'whose topic an MQTT filter takes (+, #)')
     .option('--source <name>', 'that this source heard; $agent: events of the agents')

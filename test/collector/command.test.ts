@@ -421,6 +421,10 @@ test.each([
   });
 });
 
+test('what the marks at a time mean is in the help of entries', async () => {
+  expect(await newMachine().ok('entries', '--help')).toMatch(/A "\?" after a time: .*A "~" before it: the entry is not settled/);
+});
+
 describe('what others check', () => {
   test('proof and export stand before an auditor who has the trust file that init printed', async () => {
     const machine = await filled();

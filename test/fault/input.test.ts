@@ -149,6 +149,12 @@ describe('a wrong command line exits 2:', () => {
   });
 });
 
+test('what the mark at a time means is in the help of tail', async () => {
+  expect((await machine().agent(['tail', '--help'])).out).toContain(
+    'A "?" after a time: the clock was not known to be synchronised.',
+  );
+});
+
 describe('NDJSON', () => {
   const good = (n: number): string => `{"topic":"t","payload":${n}}\n`;
 
