@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { printResult } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
-import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
+import { checkConfig, printSettings, sourcesOf } from '../program/config-command.ts';
 import { tryCredentials } from '../program/credentials.ts';
 import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
@@ -56,9 +56,10 @@ export function init(options: { fleet: string; device: string; user?: string }, 
 }
 
 export function configCheck(_: object, command: Command, context: Context): void {
-  const { values } = loadConfig(command, context);
-  const away = [...tryCredentials('mqtt', values.mqtt), ...tryUplink(values)];
-  printChecked(context.terminal, command, sourcesOf(command, context.env).path, away);
+  checkConfig(context.terminal, command, () => {
+    const { values } = loadConfig(command, context);
+    return [...tryCredentials('mqtt', values.mqtt), ...tryUplink(values)];
+  });
 }
 
 export function configInit(options: { fleet: string; device: string }, _: Command, { terminal }: Context): void {

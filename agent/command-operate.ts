@@ -3,7 +3,7 @@ import type { Broker } from '../program/broker-socket.ts';
 import { printResult } from '../program/command.ts';
 import { sourcesOf } from '../program/config-command.ts';
 import { readCredentials, type CredentialFiles } from '../program/credentials.ts';
-import { EXIT, Failure } from '../program/failure.ts';
+import { EXIT, Failure, formatFailure } from '../program/failure.ts';
 import { describeFindings, fail, pass, warn, type Finding } from '../program/finding.ts';
 import { native } from '../program/native.ts';
 import { writeNew } from '../program/output.ts';
@@ -180,7 +180,7 @@ async function tryBroker(
 
 /** Our own bugs go through. */
 function unseen(what: string, error: unknown): Finding {
-  if (error instanceof Failure) return fail(what, `${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`);
+  if (error instanceof Failure) return fail(what, formatFailure(error));
   if (!(error instanceof Error) || !('code' in error)) throw error;
   const isClosed = error.code === 'EACCES' || error.code === 'EPERM';
   return fail(what, `${error.message}${isClosed ? `; ${runAsService(STORE.program)}` : ''}`);

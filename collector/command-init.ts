@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { randomBytes } from 'node:crypto';
 import { printResult } from '../program/command.ts';
-import { printChecked, printSettings, sourcesOf } from '../program/config-command.ts';
+import { checkConfig, printSettings, sourcesOf } from '../program/config-command.ts';
 import { giveTo, making, ownerFor, writeConfig } from '../program/install.ts';
 import { native } from '../program/native.ts';
 import { serviceUser } from '../program/service-user.ts';
@@ -43,9 +43,7 @@ export function initCollector(options: { fleet: string; user?: string }, command
 }
 
 export function configCheck(_: object, command: Command, context: Context): void {
-  const { values } = loadConfig(command, context);
-  const away = tryWays(values);
-  printChecked(context.terminal, command, sourcesOf(command, context.env).path, away);
+  checkConfig(context.terminal, command, () => tryWays(loadConfig(command, context).values));
 }
 
 export function configInit(options: { fleet: string }, _: Command, { terminal }: Context): void {

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { TlogError } from '../tlog/error.ts';
-import { EXIT, Failure } from './failure.ts';
+import { EXIT, Failure, formatFailure } from './failure.ts';
 import type { ExitCode } from './failure.ts';
 import { nearest } from './nearest.ts';
 import { version } from './version.ts';
@@ -112,7 +112,7 @@ function tell(name: string, error: unknown, terminal: Terminal): number {
   // Commander has printed its own message, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof Failure) {
-    terminal.stderr.write(`${name}: ${visible(error.message)}${error.hint === undefined ? '' : `; ${visible(error.hint)}`}\n`);
+    terminal.stderr.write(`${name}: ${visible(formatFailure(error))}\n`);
     return error.exitCode;
   }
   if (error instanceof TlogError) {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { printResult, type Terminal } from './command.ts';
+import { isJson, printResult, type Terminal } from './command.ts';
 import type { Effective, Sources } from './config-file.ts';
-import { EXIT, Failure } from './failure.ts';
+import { EXIT, Failure, formatFailure } from './failure.ts';
+import { visible } from './visible.ts';
 
 type Environment = Sources['env'];
 
@@ -58,14 +59,31 @@ export function sourcesOf(command: Command, env: Environment): Sources {
 }
 
 /**
- * What `config check` says of a configuration that can be used; `away`: settings that name a file which only the service has, and which
- * was not looked at.
+ * What `config check` says of the configuration that `check` looks at, or throws a `Failure` of: all that is wrong, a line each. `check`
+ * gives the settings that name a file which only the service has, and which was not looked at.
  */
-export function printChecked(terminal: Terminal, command: Command, path: string, away: readonly string[]): void {
+export function checkConfig(terminal: Terminal, command: Command, check: () => readonly string[]): void {
+  const { config: path }: { config: string } = command.optsWithGlobals();
+  let away: readonly string[];
+  try {
+    away = check();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const faults = error.all ?? [formatFailure(error)];
+    terminal.exitCode = error.exitCode;
+    const text = faults.map((fault) => `${programOf(command)}: ${visible(fault)}\n`).join('');
+    if (isJson(command)) printResult(terminal, command, { json: { ok: false, path, faults }, text });
+    else terminal.stderr.write(text);
+    return;
+  }
   if (command.opts()['quiet'] === true) return;
   const more =
     away.length === 0 ? '' : `; not looked at, as only the service has it (LoadCredential= in its unit): ${away.join(', ')}`;
   printResult(terminal, command, { json: { ok: true, path, not_looked_at: away }, text: `${path}: can be used${more}` });
+}
+
+function programOf(command: Command): string {
+  return command.parent === null ? command.name() : programOf(command.parent);
 }
 
 /** What `config show` says: each setting, and with `--effective` where that was said. */

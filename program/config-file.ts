@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { EXIT, exitOfUnread, Failure, hintOfUnread } from './failure.ts';
+import { EXIT, exitOfUnread, Failure, formatFailure, hintOfUnread } from './failure.ts';
 import { nearest } from './nearest.ts';
 import { expected, fileOf, fromWord } from './setting.ts';
 import type { Settings, Value } from './setting.ts';
@@ -156,24 +156,32 @@ function putCredentials(settings: Settings, merged: Table, folder: string | unde
   }
 }
 
-/** The first issue as a sentence; valibot finds them in the order of the table. */
-function refuse(settings: Settings, layers: readonly Layer[], merged: Table, issues: readonly v.BaseIssue<unknown>[]): Failure {
-  const [issue] = issues;
-  const path = issue?.path?.map(({ key }) => String(key)) ?? [];
+type Issues = readonly [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]];
+
+/** The first issue as a sentence, and how many more there are; valibot finds them in the order of the table. */
+function refuse(settings: Settings, layers: readonly Layer[], merged: Table, [issue, ...more]: Issues): Failure {
+  const first = refuseOne(settings, layers, merged, issue);
+  if (more.length === 0) return first;
+  const all = [first, ...more.map((other) => refuseOne(settings, layers, merged, other))].map(formatFailure);
+  const hint = first.hint === undefined ? {} : { hint: first.hint };
+  return new Failure(EXIT.config, `${first.message} (and ${more.length} more)`, { ...hint, all });
+}
+
+function refuseOne(settings: Settings, layers: readonly Layer[], merged: Table, issue: v.BaseIssue<unknown>): Failure {
+  const path = issue.path?.map(({ key }) => String(key)) ?? [];
   const key = path.join('.');
   const layer = layerOf(layers, path) ?? layerOf(layers, path.slice(0, -1)) ?? layers[0];
   const origin = layer?.origin(path) ?? '';
   // A flag is named by its key.
   const place = origin === `flag ${key}` ? origin : `${origin}: ${key}`;
   const got = quote(at(merged, path));
-  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
   const check = checkAt(settings, path);
   if (check === undefined) {
     const near = nearest(key, [...Object.keys(settings.entries), ...dottedKeys(settings)]);
     const hint = near === undefined ? {} : { hint: `did you mean ${near}?` };
-    return new Failure(EXIT.config, `${place}: expected a known key, got an unknown one with the value ${got}${more}`, hint);
+    return new Failure(EXIT.config, `${place}: expected a known key, got an unknown one with the value ${got}`, hint);
   }
-  return new Failure(EXIT.config, `${place}: expected ${expected(check)}, got ${got}${more}`);
+  return new Failure(EXIT.config, `${place}: expected ${expected(check)}, got ${got}`);
 }
 
 function dottedKeys(settings: Settings): string[] {

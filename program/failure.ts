@@ -46,11 +46,19 @@ export function hintOfUnread(error: unknown): string | undefined {
 export class Failure extends Error {
   readonly exitCode: ExitCode;
   readonly hint: string | undefined;
+  /** Where there is more than one thing that is wrong: a line for each, the first too. `message` says only how many there are. */
+  readonly all: readonly string[] | undefined;
 
-  constructor(exitCode: ExitCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(exitCode: ExitCode, message: string, options: { hint?: string; cause?: unknown; all?: readonly string[] } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : {});
     this.name = 'Failure';
     this.exitCode = exitCode;
     this.hint = options.hint;
+    this.all = options.all;
   }
+}
+
+/** `<message>; <hint>` */
+export function formatFailure({ message, hint }: Failure): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
 }

@@ -617,4 +617,25 @@ describe('config', () => {
     const key = setting.split('=', 1)[0] ?? '';
     expect(err).toMatch(new RegExp(`^tallystick-collector: flag ${key}: expected `));
   });
+
+  test('check names all that is wrong, a line each, and as JSON', async () => {
+    const machine = await initialised();
+    const wrong = ['broker.port=70000', 'broker.hst=x', 'mqtt.url=http://x'].flatMap((setting) => ['--set', setting]);
+    const faults = [
+      expect.stringMatching(/^flag mqtt\.url: expected mqtt:/),
+      expect.stringMatching(/^flag broker\.port: expected .*, got 70000$/),
+      expect.stringMatching(/^flag broker\.hst: expected a known key, .*; did you mean broker\.host\?$/),
+    ];
+    const { code, out, err } = await machine.run(...wrong, 'config', 'check');
+    expect({ code, out }).toEqual({ code: EXIT.config, out: '' });
+    const lines = err.trimEnd().split('\n');
+    expect(lines.map((line) => line.replace('tallystick-collector: ', ''))).toEqual(faults);
+    const json = await machine.run('--json', ...wrong, 'config', 'check');
+    expect({ ...json, out: JSON.parse(json.out) as unknown }).toEqual({
+      code: EXIT.config,
+      out: { ok: false, path: join(machine.folder, 'etc', 'collector.toml'), faults },
+      err: '',
+    });
+    expect((await machine.run(...wrong, 'config', 'show')).err).toContain('(and 2 more)');
+  });
 });
