@@ -22,6 +22,8 @@ import type { LogRow } from './row.ts';
 export interface Due extends Received {
   /** A new checkpoint of the fleet log, to be published (retained) on `tallystick/v1/fleet/checkpoint`. */
   readonly fleetCheckpoint: Uint8Array | undefined;
+  /** Why the fleet log could not go on; undefined where it did, or has stopped. What else is due leaves all the same. */
+  readonly error: unknown;
 }
 
 /** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
@@ -91,7 +93,12 @@ export class Collector {
     }
     course.answers.push(...this.#greetAdmitted(nowSeconds));
     if (!this.#toldStop) course.notices.push(...this.#tellStop());
-    return { ...this.#end(course, nowSeconds), fleetCheckpoint: advanceFleetLog(this.#parts) };
+    const due = this.#end(course, nowSeconds);
+    try {
+      return { ...due, fleetCheckpoint: advanceFleetLog(this.#parts), error: undefined };
+    } catch (error) {
+      return { ...due, fleetCheckpoint: undefined, error };
+    }
   }
 
   /** A checkpoint of the fleet log that the broker kept: one that this store does not account for ends the signing of others. */

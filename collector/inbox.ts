@@ -70,7 +70,7 @@ export class Inbox {
   }
 
   /** What is due without a message. Where there is no connection it is not said: who misses it asks. */
-  publish({ answers, fleetCheckpoint }: Due): void {
+  publish({ answers, fleetCheckpoint }: Pick<Due, 'answers' | 'fleetCheckpoint'>): void {
     this.#answer(answers);
     if (fleetCheckpoint === undefined) return;
     this.#ownCheckpoint = fleetCheckpoint;

@@ -28,15 +28,19 @@ export interface RunOptions {
 export async function run({ collector, broker, inboxes, notifier, logger, nowSeconds, nowMs }: RunOptions): Promise<void> {
   let workedAtMs = nowMs();
   const quiet = new QuietLog(logger, nowMs);
+  const failed = (error: unknown): void => {
+    const reason = error instanceof Error ? error.message : String(error);
+    quiet.write('error', reason, { err: error }, 'collector: what was due could not be done, trying again');
+  };
   const tick = (): void => {
     try {
       const due = collector.tick(nowSeconds());
       for (const inbox of inboxes) inbox.publish(due);
       inboxes[0]?.tell(due.notices);
-      workedAtMs = nowMs();
+      if (due.error === undefined) workedAtMs = nowMs();
+      else failed(due.error);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      quiet.write('error', reason, { err: error }, 'collector: what was due could not be done, trying again');
+      failed(error);
     }
   };
   const timer = setInterval(tick, TICK_MS);

@@ -154,7 +154,7 @@ describe('a database that is set back to a backup, and no broker that kept the c
         if (store.fleet.row().signed === 2) throw new Error('the power fails before the commit');
         return done;
       });
-    expect(() => site.collector.tick(NOW)).toThrow('the power fails');
+    expect(String(site.collector.tick(NOW).error)).toContain('the power fails');
     expect(site.select('SELECT size, signed FROM fleet')).toEqual([{ size: 2, signed: 1 }]);
     const again = site.another();
     expect(again.tick()).toMatchObject({ notices: [], fleetCheckpoint: readFileSync(site.parts.checkpointFile) });
@@ -165,7 +165,7 @@ describe('a database that is set back to a backup, and no broker that kept the c
     rmSync(site.parts.checkpointFile);
     mkdirSync(site.parts.checkpointFile);
     site.segment(PUMP, 0, 1);
-    expect(() => site.collector.tick(NOW)).toThrow(/EISDIR|ENOTEMPTY/);
+    expect(String(site.collector.tick(NOW).error)).toMatch(/EISDIR|ENOTEMPTY/);
     expect(site.parts.store.fleet.row()).toMatchObject({ size: 2, signed: 1 });
   });
 

@@ -269,7 +269,6 @@ describe('answers', () => {
     expect(() => {
       inbox.publish({
         answers: [{ device: 'pump-7', topic: 'receipt', bytes: seed(1), retain: true }],
-        notices: [],
         fleetCheckpoint: seed(2),
       });
     }).not.toThrow();
@@ -427,7 +426,7 @@ describe('the fleet checkpoint', () => {
     const observe = vi.spyOn(site.collector, 'observe');
     const { peer, running } = await meet(site);
     const note = fleetCheckpoint(1);
-    running.inbox.publish({ answers: [], notices: [], fleetCheckpoint: note });
+    running.inbox.publish({ answers: [], fleetCheckpoint: note });
     await sent(peer, 'tallystick/v1/fleet/checkpoint', 1);
     tell(peer, 'fleet/checkpoint', note);
     tell(peer, 'pump-7/segment', built.segment(0, 1));

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { checkpointPath } from '../../collector/checkpoint-file.ts';
 import { Collector } from '../../collector/collector.ts';
+import { approve } from '../../collector/enrol.ts';
 import { fleetProof } from '../../collector/fleet-log.ts';
 import { whyStopped } from '../../collector/fleet-standing.ts';
 import { createKeys, openKeys, type KeyPaths } from '../../collector/keys.ts';
@@ -23,6 +24,7 @@ const ACTUAL = await vi.importActual<typeof fs>('node:fs');
 
 const PUMP = buildLog({ seed: 1, epochs: [['a', 'b'], ['c'], ['d'], ['e']] });
 const VALVE = buildLog({ seed: 2, device: 'valve-1', epochs: [['x'], ['y']] });
+const NEW = buildLog({ seed: 3, device: 'press-7', epochs: [['y']] });
 const FLEET = KEYS.fleet.name;
 
 beforeEach(() => {
@@ -173,11 +175,15 @@ describe('after it began anew', () => {
   });
 });
 
-test('a service that still runs with the key before signs nothing, and says that it is to be started again', () => {
+test('a service that still runs with the key before signs nothing, says that it is to be started again, and answers devices', () => {
   const { site, receipt, renew } = setBack();
   site.checkpoint(PUMP, receipt);
   renew();
-  expect(() => site.collector.tick(NOW + 101)).toThrow('expected the key that this process began with, got one that took over');
+  site.hello(NEW, NOW + 100);
+  approve(site.parts, NEW.identity.name, NOW + 100);
+  const { error, state } = site.tick(NOW + 101);
+  expect(String(error)).toContain('expected the key that this process began with, got one that took over');
+  expect(state).toMatchObject({ origin: NEW.identity.name, standing: 'admitted' });
   expect(site.parts.store.fleet.row()).toMatchObject({ signed: 0, checkpoint: null });
 });
 

@@ -14,24 +14,25 @@ afterEach(() => {
 function start(aliveMs: number): {
   readonly calls: string[];
   readonly lines: Line[];
-  readonly disk: { isGone: boolean };
+  /** `isFull`: only the fleet log can't go on. */
+  readonly disk: { isGone: boolean; isFull: boolean };
   readonly stop: () => Promise<void>;
 } {
   const calls: string[] = [];
   const lines: Line[] = [];
-  const disk = { isGone: false };
+  const disk = { isGone: false, isFull: false };
   let leave = (): void => undefined;
   const left = new Promise<void>((resolve) => (leave = resolve));
   const done = run({
     collector: {
       tick: () => {
         if (disk.isGone) throw new Error('the disk is gone');
-        return { answers: [], notices: [], fleetCheckpoint: undefined };
+        return { answers: [], notices: [], fleetCheckpoint: undefined, error: disk.isFull ? new Error('no space') : undefined };
       },
       close: () => calls.push('close'),
     },
     broker: { close: () => Promise.resolve() },
-    inboxes: [{ run: () => left, publish: () => undefined, tell: () => undefined }],
+    inboxes: [{ run: () => left, publish: () => calls.push('publish'), tell: () => undefined }],
     notifier: {
       aliveMs,
       ready: () => calls.push('ready'),
@@ -69,6 +70,16 @@ test('feeds the watchdog while what is due is done, not while it fails, and agai
   disk.isGone = false;
   await vi.advanceTimersByTimeAsync(20_000);
   expect(fed()).toBe(3);
+  await stop();
+});
+
+test('publishes what else is due where the fleet log can not go on, which is told and starves the watchdog', async () => {
+  const { calls, lines, disk, stop } = start(20_000);
+  disk.isFull = true;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(calls.filter((call) => call === 'publish')).toHaveLength(60);
+  expect(calls).not.toContain('alive');
+  expect(lines.at(-1)).toMatchObject({ level: 'error', msg: 'collector: what was due could not be done, trying again' });
   await stop();
 });
 

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import type { Answer, Notice } from '../../collector/answer.ts';
 import { checkpointPath } from '../../collector/checkpoint-file.ts';
-import { Collector } from '../../collector/collector.ts';
+import { Collector, type Due } from '../../collector/collector.ts';
 import type { Kind } from '../../collector/message.ts';
 import type { Keys } from '../../collector/keys.ts';
 import type { Limits, Parts } from '../../collector/parts.ts';
@@ -62,7 +62,7 @@ export interface Site {
   /** Seals `[from, to)`. */
   segment(log: BuiltLog, from: number, to: number, now?: number): Outcome;
   checkpoint(log: BuiltLog, note: Uint8Array, now?: number): Outcome;
-  tick(now?: number): Outcome & { readonly fleetCheckpoint: Uint8Array | undefined };
+  tick(now?: number): Outcome & Pick<Due, 'fleetCheckpoint' | 'error'>;
   /** What `verify` finds wrong, as `what: detail`. */
   faults(): string[];
   row(log: BuiltLog): LogRow;
