@@ -29,6 +29,8 @@ const MAX_PASSWORDS_WAITING = 64;
  */
 const MAX_UNREAD_BYTES = 262_144;
 const UNSENT_BYTES = 4 * MAX_UNREAD_BYTES;
+/** Who is at work, the collector above all, may let the broker wait for long: what waits for it has a limit. */
+const DRAIN_TIMEOUT_MS = 3_600_000;
 /** A device whose password is taken away is out after so long. */
 const REVOKE_MS = 30_000;
 
@@ -86,7 +88,11 @@ export class Broker {
 
   /** `Failure` where it can't listen. */
   static async start(options: BrokerOptions): Promise<Broker> {
-    const aedes = await Aedes.createBroker({ connectTimeout: CONNECT_TIMEOUT_MS, maxInflightInbound: 16 });
+    const aedes = await Aedes.createBroker({
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      drainTimeout: DRAIN_TIMEOUT_MS,
+      maxInflightInbound: 16,
+    });
     const broker = new Broker(options, aedes);
     const { host, port, logger } = options;
     broker.#server.listen({ host, port });

@@ -14,7 +14,8 @@ import { Inbox, type InboxOptions } from './inbox.ts';
 import { run } from './run.ts';
 import type { Store } from './store.ts';
 
-const INSIDE_KEEP_ALIVE_SECONDS = 60;
+/** Never: within one process nothing is lost without a word, and while the collector is at work it may say none for long. */
+const INSIDE_KEEP_ALIVE_SECONDS = 0;
 
 type Way = Pick<InboxOptions, 'name' | 'open' | 'username' | 'password' | 'keepAliveSeconds' | 'sharedGroup'>;
 

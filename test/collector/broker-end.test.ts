@@ -101,6 +101,30 @@ test('of a device that comes again and again: the oldest, as nobody knows yet wh
   }
 });
 
+test('not of the collector, however long it is at work: the devices wait', async () => {
+  const site = await startSite();
+  const pump = await site.connect();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const atWork = new Promise<() => void>((resolve) => {
+    site.collector.handleMessage = (_packet, done) => {
+      resolve(done);
+    };
+  });
+  const payloads = ['first', 'second', 'third'].map((name) => name.padEnd(90_000, '.'));
+  const sent = payloads.map((payload) => pump.publishAsync('tallystick/v1/pump-7/segment', payload, { qos: 1 }));
+  const goOn = await atWork;
+  // The broker waits for it.
+  await vi.waitUntil(() => vi.getTimerCount() > 0, WAIT);
+  vi.advanceTimersByTime(100_000);
+  site.collector.handleMessage = (_packet, done) => {
+    done();
+  };
+  goOn();
+  vi.useRealTimers();
+  await Promise.all(sent);
+  await expect.poll(() => site.heard.map(({ payload }) => payload), WAIT).toEqual(payloads);
+});
+
 test('of strangers, where the broker stops: it does not wait for their CONNECT', { timeout: 8000 }, async () => {
   const site = await startSite();
   const strangers = await Promise.all([dial(site), dial(site)]);
