@@ -6,7 +6,7 @@ const PIECE_BYTES = 4096;
 export interface PacketLimits {
   /** Of packets that begin now. */
   readonly maxBytes: () => number;
-  /** How long one may take to come; by default without end. */
+  /** How long one may take to come, while it is read; by default without end. */
   readonly packetMs?: number;
   /** Bytes that may be written and not yet sent before whoever writes is told to wait; by default as Node has it. */
   readonly unsentBytes?: number;
@@ -25,6 +25,7 @@ export function limitPackets(connection: Duplex, { maxBytes, packetMs, unsentByt
     ...(unsentBytes === undefined ? {} : { writableHighWaterMark: unsentBytes }),
     read: () => {
       connection.resume();
+      watch();
     },
     write: (chunk: Uint8Array, _encoding, done) => {
       connection.write(chunk, done);
@@ -36,16 +37,16 @@ export function limitPackets(connection: Duplex, { maxBytes, packetMs, unsentByt
       connection.end(done);
     },
     destroy: (error, done) => {
-      clearTimeout(timer);
+      unwatch();
       connection.destroy();
       done(error);
     },
   });
+  const unwatch = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
   const watch = (): void => {
-    if (lengths.hasEnded) {
-      clearTimeout(timer);
-      timer = undefined;
-    }
     if (!lengths.isWithin || packetMs === undefined) return;
     timer ??= setTimeout(() => stream.destroy(new Error(`a packet took longer than ${packetMs} ms`)), packetMs);
   };
@@ -56,9 +57,13 @@ export function limitPackets(connection: Duplex, { maxBytes, packetMs, unsentByt
       stream.destroy(new Error(`a packet of ${longest} bytes came, at most ${max} are taken`));
       return;
     }
+    if (lengths.hasEnded) unwatch();
     watch();
     const piece = lengths.hasEnded ? pieces.end(chunk) : pieces.add(chunk);
-    if (piece !== undefined && !stream.push(piece)) connection.pause();
+    if (piece === undefined || stream.push(piece)) return;
+    connection.pause();
+    // Now it is whoever reads that takes the time.
+    unwatch();
   });
   connection.on('end', () => {
     stream.push(pieces.end(new Uint8Array()));

@@ -98,3 +98,17 @@ test('each packet has its time; one that does not end in it ends the connection'
   vi.advanceTimersByTime(1);
   expect(near.destroyed).toBe(true);
 });
+
+test('the time in which nobody reads is not that of the packet', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { far, near, pieces } = open({ packetMs: 1000 });
+  near.pause();
+  far.write(PACKET.subarray(0, 70_000));
+  await expect.poll(() => near.readableLength, WAIT).toBe(70_000);
+  vi.advanceTimersByTime(10_000);
+  expect(near.destroyed).toBe(false);
+  near.resume();
+  await expect.poll(() => [pieces.length, vi.getTimerCount()], WAIT).toEqual([1, 1]);
+  vi.advanceTimersByTime(1000);
+  expect(near.destroyed).toBe(true);
+});
