@@ -4,6 +4,14 @@ const DAY_SECONDS = 86_400;
 /** What an entry is in the database beside the bytes that travelled. */
 const ENTRY_BYTES = 128;
 
+/** What a segment added to the store. */
+export interface Added {
+  readonly device: string;
+  readonly entries: number;
+  /** Of the items as they travelled, inflated. */
+  readonly itemBytes: number;
+}
+
 /**
  * How much each device added to the store today (UTC), of as much as one may. A small segment can hold many entries, so what is on the way
  * says nothing of it. Each process counts by itself, from its start on.
@@ -28,11 +36,20 @@ export class Allowance {
     throw new TlogError('limit', `segments of ${device}: expected at most ${this.#mostBytes} bytes a day, got ${spent} today`);
   }
 
-  /** Of what was taken, the items as they travelled, inflated: true where the device has reached by it what it may add today. */
-  spend(device: string, entries: number, itemBytes: number): boolean {
-    const before = this.#spent.get(device) ?? 0;
-    const after = before + itemBytes + entries * ENTRY_BYTES;
-    this.#spent.set(device, after);
+  /** True where the device has reached by it what it may add today. */
+  spend(added: Added): boolean {
+    const before = this.#spent.get(added.device) ?? 0;
+    const after = before + bytesOf(added);
+    this.#spent.set(added.device, after);
     return this.#mostBytes > 0 && before < this.#mostBytes && after >= this.#mostBytes;
   }
+
+  /** Of what was spent just now and is not there after all, as its commit failed. */
+  takeBack(added: Added): void {
+    this.#spent.set(added.device, (this.#spent.get(added.device) ?? 0) - bytesOf(added));
+  }
+}
+
+function bytesOf({ entries, itemBytes }: Added): number {
+  return itemBytes + entries * ENTRY_BYTES;
 }

@@ -25,3 +25,11 @@ export interface Received {
   readonly answers: readonly Answer[];
   readonly notices: readonly Notice[];
 }
+
+/** What is due without a message. */
+export interface Due extends Received {
+  /** A new checkpoint of the fleet log, to be published (retained) on `tallystick/v1/fleet/checkpoint`. */
+  readonly fleetCheckpoint: Uint8Array | undefined;
+  /** Why the fleet log could not go on; undefined where it did, or has stopped. What else is due leaves all the same. */
+  readonly error: unknown;
+}

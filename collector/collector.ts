@@ -4,7 +4,7 @@ import { TlogError, type Code } from '../tlog/error.ts';
 import { decodeSegment, type SignedSegment } from '../tlog/segment.ts';
 import { takeSegment } from './admit.ts';
 import { Allowance } from './allowance.ts';
-import type { Answer, Notice, Received } from './answer.ts';
+import type { Answer, Due, Notice, Received } from './answer.ts';
 import { takeFork, takeSigned, verifySigned } from './claim.ts';
 import { newCourse, refuse, tellFork, tellSpent, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
@@ -17,14 +17,6 @@ import type { Parts } from './parts.ts';
 import { greet, receiptAnswers } from './receipt.ts';
 import { Refusals } from './refusal.ts';
 import type { LogRow } from './row.ts';
-
-/** What is due without a message. */
-export interface Due extends Received {
-  /** A new checkpoint of the fleet log, to be published (retained) on `tallystick/v1/fleet/checkpoint`. */
-  readonly fleetCheckpoint: Uint8Array | undefined;
-  /** Why the fleet log could not go on; undefined where it did, or has stopped. What else is due leaves all the same. */
-  readonly error: unknown;
-}
 
 /** Refused, and yet answered with the latest receipt, from which the device learns what is held. FORMAT.md §14. */
 const ANSWERED: readonly Code[] = ['fork', 'mismatch'];
@@ -71,9 +63,14 @@ export class Collector {
    */
   receiveAll(messages: readonly Message[], nowSeconds: number): Received {
     const course = newCourse();
-    this.#parts.store.transaction(() => {
-      for (const message of messages) this.#follow(message, nowSeconds, course);
-    });
+    try {
+      this.#parts.store.transaction(() => {
+        for (const message of messages) this.#follow(message, nowSeconds, course);
+      });
+    } catch (error) {
+      for (const added of course.added) this.#allowance.takeBack(added);
+      throw error;
+    }
     return this.#end(course, nowSeconds);
   }
 
@@ -185,7 +182,9 @@ export class Collector {
       const { device, origin, size } = row;
       const text = `${origin} has ${size} ${plural(size, 'entry', 'entries')}`;
       course.notices.push({ level: 'info', event: 'extended', device, origin, text });
-      if (this.#allowance.spend(device, size - segment.start, segment.items.length)) tellSpent(course, row);
+      const added = { device, entries: size - segment.start, itemBytes: segment.items.length };
+      course.added.push(added);
+      if (this.#allowance.spend(added)) tellSpent(course, row);
       for (const fork of forks) tellFork(course, row, fork.size);
       return row;
     } catch (error) {

@@ -1,4 +1,5 @@
 import { TlogError, type Code } from '../tlog/error.ts';
+import type { Added } from './allowance.ts';
 import type { Answer, Notice } from './answer.ts';
 import type { Message } from './message.ts';
 import type { Refused } from './refusal.ts';
@@ -9,6 +10,7 @@ export interface Course {
   readonly answers: Answer[];
   readonly notices: Notice[];
   readonly refused: Refused[];
+  readonly added: Added[];
   /** Numbers of the logs whose latest receipt is an answer. */
   readonly due: Set<number>;
 }
@@ -17,7 +19,7 @@ export interface Course {
 const ALARMING: readonly Code[] = ['signature', 'seal', 'mismatch', 'fork'];
 
 export function newCourse(): Course {
-  return { answers: [], notices: [], refused: [], due: new Set() };
+  return { answers: [], notices: [], refused: [], added: [], due: new Set() };
 }
 
 /** To be counted and told; whatever is no refusal goes through. */

@@ -4,8 +4,8 @@ import { equal } from '../tlog/bytes.ts';
 import { MqttLink, PACKET_BYTES, type Freshness, type ProtocolVersion } from '../program/mqtt-link.ts';
 import { QuietLog } from '../program/quiet-log.ts';
 import { keepConnected, type Tried } from '../program/reconnect.ts';
-import type { Notice, Received } from './answer.ts';
-import type { Collector, Due } from './collector.ts';
+import type { Due, Notice, Received } from './answer.ts';
+import type { Collector } from './collector.ts';
 import { KINDS, type Message } from './message.ts';
 import { FLEET_CHECKPOINT, formatTopic, FROM_DEVICE, parseTopic, type Topic } from './topic.ts';
 

@@ -49,6 +49,26 @@ test('what comes again, or is refused, is not counted', () => {
   expect(site.segment(PUMP, 1, 2)).toMatchObject({ receipt: { size: 3 } });
 });
 
+test('what is undone because its commit failed is not counted', () => {
+  const site = limited(TWO_SEGMENTS);
+  const { store } = site.parts;
+  const transaction = store.transaction.bind(store);
+  const both = [0, 1].map((k) => ({ kind: 'segment', device: 'pump-7', bytes: PUMP.segment(k, k + 1) }) as const);
+  for (let i = 0; i < 20; i++) {
+    // The commit of all that came together.
+    store.transaction = (work) => {
+      store.transaction = transaction;
+      return transaction(() => {
+        work();
+        throw new Error('the disk is full');
+      });
+    };
+    expect(() => site.collector.receiveAll(both, NOW)).toThrow('the disk is full');
+  }
+  expect(site.collector.receiveAll(both, NOW)).toMatchObject({ answers: [{ topic: 'receipt' }] });
+  expect(site.row(PUMP).size).toBe(3);
+});
+
 test('by default there is no limit', () => {
   const site = siteOf(PUMP);
   for (const k of [0, 1, 2, 3]) expect(site.segment(PUMP, k, k + 1).codes).toEqual([]);

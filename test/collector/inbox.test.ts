@@ -1,8 +1,7 @@
 import { Writable } from 'node:stream';
 import { connectAsync } from 'mqtt';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Answer } from '../../collector/answer.ts';
-import type { Due } from '../../collector/collector.ts';
+import type { Answer, Due } from '../../collector/answer.ts';
 import { approve } from '../../collector/enrol.ts';
 import { whyStopped } from '../../collector/fleet-standing.ts';
 import { Inbox, type InboxOptions } from '../../collector/inbox.ts';
