@@ -57,10 +57,12 @@ export function isLevel(kept: Kept): boolean {
   if (whyStopped(kept) !== undefined) return false;
   const { store } = kept;
   if (store.fleet.row().published === null) return true;
-  store.transaction(() => {
+  return store.transaction(() => {
+    // Another collector may have seen a newer one meanwhile.
+    if (whyStopped(kept) !== undefined) return false;
     store.fleet.setPublished(null);
+    return true;
   });
-  return true;
 }
 
 /** Why the fleet log's key signs no more, and what is to be done; undefined while it goes on. */

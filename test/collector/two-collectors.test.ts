@@ -163,4 +163,21 @@ describe('two collectors on one store', () => {
     expect(one.faults()).toEqual([]);
     expect(one.parts.store.fleet.row()).toMatchObject({ size: 6, signed: 6 });
   });
+
+  test('one sees that a larger checkpoint was published while the other finds the smaller one accounted for: it is not forgotten', () => {
+    const before = siteOf(PUMP);
+    before.segment(PUMP, 0, 1);
+    before.tick();
+    const one = before.restored();
+    const two = one.another();
+    const [smaller, larger] = [1, 2].map((k) => {
+      before.segment(PUMP, k, k + 1);
+      return before.tick().fleetCheckpoint ?? new Uint8Array();
+    });
+    one.collector.observe(smaller ?? new Uint8Array());
+    one.segment(PUMP, 1, 2);
+    meanwhile(one, () => void two.collector.observe(larger ?? new Uint8Array()), 2);
+    expect(one.tick().fleetCheckpoint).toBeUndefined();
+    expect(one.parts.store.fleet.row().published).toEqual(larger);
+  });
 });
