@@ -5,9 +5,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { duplexPair, type Duplex } from 'node:stream';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
-import { EXIT, Failure } from '../program/failure.ts';
 import { PACKET_BYTES } from '../program/mqtt-link.ts';
 import { limitPackets } from '../program/packet-limit.ts';
+import { notListening, unavailable } from './broker-failure.ts';
 import { mayPublish, mayRetain, maySubscribe, type Principal } from './broker-rights.ts';
 import { Crowd } from './crowd.ts';
 import { DeviceConnections } from './device-connections.ts';
@@ -156,11 +156,11 @@ export class Broker {
     aedes.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         (isKnown) => {
-          done(null, isKnown);
+          done(isKnown === undefined ? unavailable('too many passwords wait to be checked') : null, isKnown ?? false);
         },
         (error: unknown) => {
           this.#logger.error({ err: error }, 'broker: a password could not be checked');
-          done(null, false);
+          done(unavailable('the password could not be checked'), false);
         },
       );
     };
@@ -185,7 +185,12 @@ export class Broker {
     };
   }
 
-  async #authenticate(client: Client, username: string | undefined, password: Uint8Array | undefined): Promise<boolean> {
+  /** Undefined where it was not looked at: who comes again may be let in. */
+  async #authenticate(
+    client: Client,
+    username: string | undefined,
+    password: Uint8Array | undefined,
+  ): Promise<boolean | undefined> {
     if (this.#inside.has(client.conn)) {
       this.#principals.set(client, 'collector');
       return true;
@@ -196,7 +201,9 @@ export class Broker {
     if (will !== undefined && !mayPublish(who, will)) return false;
     const expected = this.#options.passwordOf(username);
     const traits = [`network ${this.#networks.get(client) ?? ''}`, `device ${username}`];
-    if (expected === undefined || !(await this.#check.verify(password, expected, traits))) return false;
+    if (expected === undefined) return false;
+    const isRight = await this.#check.verify(password, expected, traits);
+    if (isRight !== true) return isRight;
     if (client.closed) return false;
     this.#devices.add(username, client.conn, expected);
     this.#principals.set(client, who);
@@ -227,22 +234,4 @@ export class Broker {
       this.#logger.error({ err: error }, 'broker: something of its own failed');
     });
   }
-}
-
-/** What to do, by what the system says. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE:
-    "another program listens there (a broker, another collector): stop it, or set broker.port, and the agents' uplink.url, to another",
-  EACCES: "ports below 1024 are not for everybody: set broker.port, and the agents' uplink.url, to a higher one",
-  EADDRNOTAVAIL: 'set broker.host to an address of this machine, or to 0.0.0.0 for all that it has',
-  ENOTFOUND: 'set broker.host to an address of this machine, or to 0.0.0.0 for all that it has',
-};
-
-function notListening({ host, port }: BrokerOptions, error: unknown): Failure {
-  const got = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  const hint = REMEDIES[got] ?? 'set broker.host and broker.port to what this machine can listen on';
-  return new Failure(EXIT.error, `broker.port: expected to listen on port ${port} of broker.host (${host}), got ${got}`, {
-    hint,
-    cause: error,
-  });
 }

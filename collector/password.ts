@@ -25,7 +25,7 @@ export async function hashPassword(password: string | Uint8Array): Promise<Passw
 
 interface Try extends PasswordHash {
   readonly password: Uint8Array;
-  readonly resolve: (isRight: boolean) => void;
+  readonly resolve: (isRight: boolean | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -39,12 +39,12 @@ export class PasswordCheck {
   }
 
   /**
-   * `traits`: whose it is, and from where. False too where so many wait that one of them has to go: one of those who share their traits
+   * `traits`: whose it is, and from where. Undefined where so many wait that one of them has to go: one of those who share their traits
    * with most others. Who is unlike them is next.
    */
-  verify(password: Uint8Array, { salt, hash }: PasswordHash, traits: readonly string[]): Promise<boolean> {
+  verify(password: Uint8Array, { salt, hash }: PasswordHash, traits: readonly string[]): Promise<boolean | undefined> {
     return new Promise((resolve, reject) => {
-      this.#waiting.add({ password, salt, hash, resolve, reject }, traits)?.resolve(false);
+      this.#waiting.add({ password, salt, hash, resolve, reject }, traits)?.resolve(undefined);
       if (!this.#isAtWork) void this.#work();
     });
   }
