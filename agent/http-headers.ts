@@ -3,7 +3,6 @@ import { decodeUtf8 } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
 import { parseCloudEventHeaders } from './cloud-event.ts';
 import { Problem } from './http-problem.ts';
-import { checkTopic } from './topic.ts';
 
 export type Header = readonly [name: string, value: string];
 
@@ -56,16 +55,6 @@ export function topicIn(url: string, prefix: string): string {
   if (path === '') throw new Problem(400, `topic: expected one behind ${prefix}, got none`);
   if (/%(?![0-9A-Fa-f]{2})/.test(path))
     throw new Problem(400, 'topic: expected percent-encoded UTF-8, got "%" without two digits');
-  const topic = percentDecoded(path);
-  try {
-    checkTopic(topic);
-    return topic;
-  } catch (error) {
-    throw new Problem(400, error instanceof Error ? error.message : String(error));
-  }
-}
-
-function percentDecoded(path: string): string {
   try {
     const bytes = path.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
     return decodeUtf8(Buffer.from(bytes, 'latin1'));

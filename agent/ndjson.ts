@@ -1,7 +1,6 @@
 import { decodeBase64, encodeUtf8 } from '../tlog/bytes.ts';
 import type { Attribute } from '../tlog/entry.ts';
 import { checkOnce, sourceOfMembers, type Member } from './json-source.ts';
-import { checkTopic } from './topic.ts';
 
 /** One line of NDJSON, as a message without its source. */
 export interface JsonMessage {
@@ -29,7 +28,6 @@ export function parseJsonMessage(line: string): JsonMessage {
   const { topic, attributes, payload_base64: base64 } = value as Record<string, unknown>;
   if (topic !== undefined && typeof topic !== 'string') throw new Error('topic: expected a string, got another value');
   if (topic?.isWellFormed() === false) throw new Error('topic: expected Unicode, got a lone surrogate');
-  if (topic !== undefined) checkTopic(topic);
   return { topic, attributes: readAttributes(members, attributes), payload: readPayload(members, base64) };
 }
 

@@ -1,7 +1,6 @@
 /**
- * The topic of who can be told what is wrong with it: one that could be published (MQTT 5 §4.7), so that a filter names what it seems
- * to. Throws an Error. Its length is the entry's affair: what has no room there is folded. Not of a CloudEvent, whose subject may be
- * anything.
+ * The topic that somebody types: one that could be published (MQTT 5 §4.7), as another is a slip (a variable of a script that is not set,
+ * a filter) which nobody could mend in the log. Throws an Error. What machines send is recorded whatever its topic is.
  */
 export function checkTopic(topic: string): void {
   if (topic === '') throw new Error('topic: expected one, got an empty one');

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseJsonMessage } from '../agent/ndjson.ts';
+import { checkTopic } from '../agent/topic.ts';
 import type { Reading } from './machines.ts';
 
 /** Every so many of them goes by HTTP, the others by MQTT. */
@@ -20,6 +21,7 @@ export function replay(path: string): Generator<Reading, never> {
       const { topic, payload } = parseJsonMessage(text);
       if (topic === undefined) throw new Error('topic: expected one, got none');
       if (topic.startsWith('$')) throw new Error('topic: expected one of your own, got one of the broker, which begins with "$"');
+      checkTopic(topic);
       return { topic, payload, way: i % HTTP_EVERY === HTTP_EVERY - 1 ? 'http' : 'mqtt' };
     } catch (error) {
       throw new Error(`${path}:${number}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

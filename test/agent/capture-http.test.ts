@@ -118,6 +118,8 @@ describe('one message', () => {
     ['plant/1', 'plant/1'],
     ['plant%2F1', 'plant/1'],
     ['a%20b', 'a b'],
+    ['a+b', 'a+b'],
+    ['%2B/%23', '+/#'],
     ['s%C3%BCd/%F0%9F%98%80', 'süd/😀'],
     ['/plant//1/', '/plant//1/'],
     ['a/../b', 'a/../b'],
@@ -125,6 +127,7 @@ describe('one message', () => {
     ['a/%2E%2E/b', 'a/../b'],
     ['a%3Fb', 'a?b'],
     ['100%25', '100%'],
+    ['%00', '\0'],
     ["a:b;c,d=e&f'(g)*!$@~", "a:b;c,d=e&f'(g)*!$@~"],
   ])('to %s has the topic %s', async (path, topic) => {
     const { ask, recorded } = await startCapturing();
@@ -139,9 +142,6 @@ describe('one message', () => {
     ['a%zz', 'got "%" without two digits'],
     ['%FF', 'expected percent-encoded UTF-8'],
     ['%ED%A0%80', 'expected percent-encoded UTF-8'],
-    ['a+b', 'topic: expected one that could be published, without "+", "#" and NUL, got "a+b"'],
-    ['a/%23', 'got "a/#"'],
-    ['%00', 'got "\\u0000"'],
   ])('to %j is refused', async (path, words) => {
     const { ask, recorded } = await startCapturing();
     expectProblem(await ask({ path: `/v1/messages/${path}`, body: 'x' }), 400, words);
@@ -239,7 +239,7 @@ describe('NDJSON', () => {
       '',
       '{"payload": {"x" : [1, "]"]}, "topic": "b", "attributes": {"unit": "bar"}}\r',
       '{"topic": "c", "payload_base64": "AP8="}',
-      '{"topic": "d", "payload": "text"}',
+      '{"topic": "", "payload": "text"}',
     ].join('\n');
     const answer = await ask({ path: '/v1/messages', headers: { 'content-type': 'Application/X-NDJSON; charset=utf-8' }, body });
     expect(answer.json).toMatchObject({ first: 0, count: 4, size: 4 });
@@ -248,7 +248,7 @@ describe('NDJSON', () => {
       { topic: 'a', payload: '248.0', attributes: {} },
       { topic: 'b', payload: '{"x" : [1, "]"]}', attributes: { unit: 'bar' } },
       { topic: 'c', payload: '\0\ufffd', attributes: {} },
-      { topic: 'd', payload: '"text"', attributes: {} },
+      { topic: '', payload: '"text"', attributes: {} },
     ]);
   });
 
@@ -269,10 +269,9 @@ describe('NDJSON', () => {
     ['empty lines', '\n\n', 400, 'expected at least one message'],
     ['a line that is no JSON', '{"topic":"a","payload":1}\n{', 400, 'line 2: expected JSON'],
     ['a line without a topic', '{"payload":1}', 400, 'line 1: topic: expected one, got none'],
-    ['a line whose topic is a filter', '{"topic":"a/+","payload":1}', 400, 'line 1: topic: expected one that could be published'],
     ['a line that is not UTF-8', Buffer.of(0x22, 0xff, 0x22), 400, 'line 1: text: expected UTF-8'],
     ['a member that is not known', '\n{"topic":"a","payload":1,"time":1}', 400, 'line 2: expected only topic, payload'],
-    ['more messages than one request may bring', '{"topic":"t","payload":1}\n'.repeat(16_385), 413, 'at most 16384 messages'],
+    ['more messages than one request may bring', '{"topic":"","payload":1}\n'.repeat(16_385), 413, 'at most 16384 messages'],
   ])('with %s is refused as a whole', async (_, body, status, words) => {
     const { ask, recorded } = await startCapturing({ maxBodyBytes: 1_000_000 });
     const answer = await ask({ path: '/v1/messages', headers: NDJSON, body });

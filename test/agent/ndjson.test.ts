@@ -43,7 +43,8 @@ describe('the payload is the source text of its value, byte for byte', () => {
 describe('the other members', () => {
   test.each([
     ['no topic', '{"payload":1}', { topic: undefined, attributes: [] }],
-    ['escapes in the topic', '{"topic":"a\\u002fb\\u0001","payload":1}', { topic: 'a/b\u0001', attributes: [] }],
+    ['an empty topic', '{"topic":"","payload":1}', { topic: '', attributes: [] }],
+    ['escapes in the topic', '{"topic":"a\\u002fb\\u0000","payload":1}', { topic: 'a/b\u0000', attributes: [] }],
     ['escapes in the name of a member', '{"t\\u006fpic":"t","payload":1}', { topic: 't', attributes: [] }],
     ['a pair of surrogates', '{"topic":"\\ud83d\\ude00","payload":1}', { topic: '😀', attributes: [] }],
     [
@@ -124,9 +125,6 @@ describe('refused:', () => {
     ['one of very many attributes twice', many, 'expected "k7" once, got it more than once'],
     ['a topic that is a number', '{"topic":1,"payload":1}', 'topic: expected a string, got another value'],
     ['a topic that is null', '{"topic":null,"payload":1}', 'topic: expected a string, got another value'],
-    ['an empty topic', '{"topic":"","payload":1}', 'topic: expected one, got an empty one'],
-    ['a topic that is a filter', '{"topic":"a/#","payload":1}', 'without "+", "#" and NUL, got "a/#"'],
-    ['a topic with NUL', '{"topic":"\\u0000","payload":1}', 'without "+", "#" and NUL, got "\\u0000"'],
     ['a lone surrogate in the topic', '{"topic":"a\\udc00","payload":1}', 'topic: expected Unicode, got a lone surrogate'],
     [
       'a lone surrogate in an attribute',
