@@ -1,3 +1,7 @@
+import { formatTime } from '../program/clock.ts';
+
+const MICROSECONDS = 1_000_000;
+
 /** Seconds since 1970, whole, as receipts state them. */
 export function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
@@ -11,4 +15,9 @@ export function parseTime(text: string): number | undefined {
   const milliseconds = Date.parse(match === null ? text : `${match[1] ?? ''}${match[3] ?? ''}`);
   const microseconds = Number((match?.[2] ?? '').padEnd(6, '0'));
   return Number.isNaN(milliseconds) || milliseconds < 0 ? undefined : milliseconds * 1000 + microseconds;
+}
+
+/** RFC 3339 in UTC of whole seconds since 1970: `2026-11-23T07:31:16Z`. */
+export function formatSeconds(seconds: number): string {
+  return formatTime(seconds * MICROSECONDS).replace('.000000', '');
 }

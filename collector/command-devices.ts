@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import { randomBytes } from 'node:crypto';
-import { formatTime } from '../program/clock.ts';
 import { printResult } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { native } from '../program/native.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
-import { nowSeconds } from './clock.ts';
+import { formatSeconds, nowSeconds } from './clock.ts';
 import { loadConfig, reading, storePath, working, type Context } from './context.ts';
 import { findDevice, listDevices, type Device } from './device.ts';
 import { approve, retire } from './enrol.ts';
@@ -14,8 +13,6 @@ import { createPassword, hashPassword } from './password.ts';
 import type { TokenRow } from './row.ts';
 import { Store } from './store.ts';
 import { createToken } from './token.ts';
-
-const MICROSECONDS = 1_000_000;
 
 export async function devicesList(_: object, command: Command, context: Context): Promise<void> {
   const { values } = loadConfig(command, context);
@@ -127,8 +124,4 @@ function formatToken({ number, device, count, used, created, revoked }: TokenRow
   const state =
     revoked !== null ? `revoked ${formatSeconds(revoked)}` : used === count ? 'used up' : `${count - used} of ${count} left`;
   return `${String(number).padStart(4)}  ${(device ?? 'any device').padEnd(24)}  created ${formatSeconds(created)}  ${state}`;
-}
-
-function formatSeconds(seconds: number): string {
-  return formatTime(seconds * MICROSECONDS).replace('.000000', '');
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
+import { pause } from '../program/backoff.ts';
 import { formatTime } from '../program/clock.ts';
 import { isJson } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
@@ -35,7 +36,7 @@ export async function entries(options: Options, command: Command, context: Conte
   const positions = new Map<number, number>();
   await reading(values, async (store) => {
     if (options.device !== undefined) checkDevice(store, options.device);
-    for (;;) {
+    do {
       const { ranges, mark } = readRanges(store, values.timeline.heartbeat_s, options.device, from, positions);
       const before = options.settled === true ? Math.min(to, mark.time) : to;
       for (const entry of timeline(store.logs, ranges, before)) {
@@ -51,8 +52,8 @@ export async function entries(options: Options, command: Command, context: Conte
         if (!isJson(command)) terminal.stderr.write(`${describe(mark)}\n`);
         return;
       }
-      if (await pause(stop)) return;
-    }
+      await pause(POLL_MS, stop);
+    } while (!stop.aborted);
   });
 }
 
@@ -110,18 +111,4 @@ function describe({ time, silent }: Watermark): string {
   const until =
     time === Infinity ? 'no device was heard lately: nothing more is on its way' : `settled before ${formatTime(time)}`;
   return `${until}${names === '' ? '' : `; silent: ${names}`}`;
-}
-
-/** True when it was told to stop. */
-function pause(signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve(signal.aborted);
-    };
-    const timer = setTimeout(end, POLL_MS);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });
 }

@@ -1,16 +1,13 @@
 import type { Command } from 'commander';
 import { randomBytes } from 'node:crypto';
-import { formatTime } from '../program/clock.ts';
 import { printResult } from '../program/command.ts';
 import { native } from '../program/native.ts';
 import { fleetLogName } from '../tlog/origin.ts';
-import { nowSeconds } from './clock.ts';
+import { formatSeconds, nowSeconds } from './clock.ts';
 import { keyPaths, loadConfig, reading, storePath, type Context } from './context.ts';
 import { whyStopped } from './fleet-standing.ts';
 import { renewFleetLog } from './renew.ts';
 import { Store } from './store.ts';
-
-const MICROSECONDS = 1_000_000;
 
 /** Where the fleet log stands, and the keys it had. */
 export async function fleetLogShow(_: object, command: Command, context: Context): Promise<void> {
@@ -19,7 +16,7 @@ export async function fleetLogShow(_: object, command: Command, context: Context
     const { logVkey: vkey, signed } = store.fleet.row();
     const leaves = store.fleet.leafCount();
     const stopped = whyStopped({ suite: native, store }) ?? null;
-    const former = store.fleet.former().map((one) => ({ vkey: one.vkey, signed: one.signed, until: seconds(one.until) }));
+    const former = store.fleet.former().map((one) => ({ vkey: one.vkey, signed: one.signed, until: formatSeconds(one.until) }));
     printResult(context.terminal, command, {
       json: { log: fleetLogName(values.collector.fleet), vkey, leaves, signed, stopped, former },
       text: [
@@ -53,8 +50,4 @@ export function fleetLogRenew(_: object, command: Command, context: Context): vo
   } finally {
     store.close();
   }
-}
-
-function seconds(time: number): string {
-  return formatTime(time * MICROSECONDS).replace('.000000', '');
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { formatTime } from '../program/clock.ts';
 import { printResult } from '../program/command.ts';
 import { EXIT, Failure } from '../program/failure.ts';
 import { describeFindings } from '../program/finding.ts';
@@ -10,6 +9,7 @@ import { startProgress } from '../program/progress.ts';
 import { visible } from '../program/visible.ts';
 import { encodeBase64 } from '../tlog/bytes.ts';
 import { formatEvidence } from '../tlog/evidence.ts';
+import { formatSeconds } from './clock.ts';
 import { compareKeys, loadConfig, reading, storePath, type Context } from './context.ts';
 import { exportLog } from './export.ts';
 import { whyStopped } from './fleet-standing.ts';
@@ -17,8 +17,6 @@ import { makeEvidence } from './proof.ts';
 import type { LogRow } from './row.ts';
 import type { Store } from './store.ts';
 import { verifyStore } from './verify-store.ts';
-
-const MICROSECONDS = 1_000_000;
 
 export async function verify(_: object, command: Command, context: Context): Promise<void> {
   const { terminal, nowMs } = context;
@@ -46,16 +44,16 @@ export async function evidence(_: object, command: Command, context: Context): P
     const originOf = (log: number): string => origins.get(log) ?? `log ${log}`;
     const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
     const forks = store.evidence.forks().map(({ log, size, note, heldNote, time }) => {
-      return { origin: originOf(log), size, found: seconds(time), note: text(note), held_note: text(heldNote) };
+      return { origin: originOf(log), size, found: formatSeconds(time), note: text(note), held_note: text(heldNote) };
     });
     const claims = store.evidence.claims().map(({ log, size, note, cosigned }) => {
       return { origin: originOf(log), size, note: text(note), lost: cosigned === 1 };
     });
     const samples = store.evidence.samples().map(({ time, bytes, ...sample }) => {
-      return { ...sample, time: seconds(time), bytes: encodeBase64(bytes) };
+      return { ...sample, time: formatSeconds(time), bytes: encodeBase64(bytes) };
     });
     const refusals = store.evidence.refusals().map(({ firstTime, lastTime, ...refusal }) => {
-      return { ...refusal, first: seconds(firstTime), last: seconds(lastTime) };
+      return { ...refusal, first: formatSeconds(firstTime), last: formatSeconds(lastTime) };
     });
     const stopped = whyStopped({ suite: native, store });
     const lines = [
@@ -122,8 +120,4 @@ function findLog(store: Store, origin: string): LogRow {
   throw new Failure(EXIT.error, `log ${origin}: expected one of the ${all.length} that are held, got another`, {
     hint: 'tallystick-collector devices lists them',
   });
-}
-
-function seconds(time: number): string {
-  return formatTime(time * MICROSECONDS).replace('.000000', '');
 }
