@@ -19,7 +19,8 @@ import type { Store } from './store.ts';
  */
 export function makeEvidence(suite: Suite, store: Store, row: LogRow, index: number): Evidence {
   const { number, origin } = row;
-  const entry = store.logs.entry(number, index);
+  // By the row: the log may have grown since it was read.
+  const entry = index < row.size ? store.logs.entry(number, index) : undefined;
   if (entry === undefined) {
     throw new Failure(
       EXIT.error,

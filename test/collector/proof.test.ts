@@ -47,6 +47,16 @@ describe('evidence of an entry', () => {
     expect(checkFiles(files)).toMatchObject({ verdict: 'intact', exitCode: 0 });
   });
 
+  test('that came after the log was looked up is not there yet, and all before it is as it was', () => {
+    const site = siteOf(PUMP);
+    site.segment(PUMP, 0, 1);
+    const row = site.row(PUMP);
+    const before = evidenceOf(site, PUMP, 2);
+    site.segment(PUMP, 1, 5);
+    expect(formatEvidence(makeEvidence(native, site.parts.store, row, 2))).toEqual(before);
+    expect(() => makeEvidence(native, site.parts.store, row, 3)).toThrow(expect.objectContaining({ name: 'Failure' }));
+  });
+
   test('is against the first receipt that covers the entry, as the device itself would make it', () => {
     const site = filled();
     const log = buildLog({
