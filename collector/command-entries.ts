@@ -77,15 +77,17 @@ function readRanges(
   from: number,
   positions: Map<number, number>,
 ): { ranges: Range[]; mark: Watermark } {
-  const logs = store.logs.all();
-  const ranges = logs
-    .filter((row) => device === undefined || row.device === device)
-    .map((row) => {
-      const start = positions.get(row.number) ?? store.logs.firstAt(row, from);
-      positions.set(row.number, start);
-      return { row, from: start, to: row.size };
-    });
-  return { ranges, mark: watermark(logs, store.fleet.newestTimes(), heartbeatSeconds, nowSeconds()) };
+  return store.snapshot(() => {
+    const logs = store.logs.all();
+    const ranges = logs
+      .filter((row) => device === undefined || row.device === device)
+      .map((row) => {
+        const start = positions.get(row.number) ?? store.logs.firstAt(row, from);
+        positions.set(row.number, start);
+        return { row, from: start, to: row.size };
+      });
+    return { ranges, mark: watermark(logs, store.fleet.newestTimes(), heartbeatSeconds, nowSeconds()) };
+  });
 }
 
 function filterOf({ topic, source }: Options): (header: Header) => boolean {
