@@ -15,8 +15,18 @@ export function isBrokerUrl(word: string): boolean {
   if (!URL.canParse(word)) return false;
   const { protocol, hostname, pathname, username, password, search, hash } = new URL(word);
   if (username !== '' || password !== '' || search !== '' || hash !== '') return false;
-  if (protocol === 'mqtt+unix:') return hostname === '' && pathname.startsWith('/');
+  if (protocol === 'mqtt+unix:') return hostname === '' && pathname.startsWith('/') && isPath(pathname);
   return (protocol === 'mqtt:' || protocol === 'mqtts:') && hostname !== '' && (pathname === '' || pathname === '/');
+}
+
+/** Whether it is what {@link openSocket} can make a path of. */
+function isPath(encoded: string): boolean {
+  try {
+    return !decodeURIComponent(encoded).includes('\0');
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
 }
 
 /** Begins to connect; what goes wrong is told by the socket. */

@@ -124,6 +124,8 @@ test.each([
   ['mqtt.url', 'mqtt://agent:secret@localhost', BROKER],
   ['mqtt.url', 'mqtt://localhost/path', BROKER],
   ['mqtt.url', 'mqtt+unix://host/path', BROKER],
+  ['mqtt.url', 'mqtt+unix:///run/100%.sock', BROKER],
+  ['mqtt.url', 'mqtt+unix:///run/%00', BROKER],
   ['mqtt.filters', 'plant/#', FILTERS],
   ['mqtt.filters', '["plant/#/state"]', FILTERS],
   ['mqtt.filters', '["plant#"]', FILTERS],
