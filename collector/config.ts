@@ -55,7 +55,7 @@ const SETTINGS = v.strictObject({
     device_mib_a_day: setting(
       integer(0, 1_000_000),
       0,
-      'MiB that one device may add to the store a day (UTC), a backlog included, then nothing is taken of it until tomorrow;\n0: as much as it likes.',
+      'MiB that one device may add to the store a day (UTC), a backlog included, then nothing is taken of it until tomorrow;\neach collector counts by itself, from its start on. 0: as much as it likes.',
     ),
   }),
   mqtt: v.strictObject({
