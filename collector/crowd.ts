@@ -1,7 +1,6 @@
 /**
  * Those who wait, of whom only so many may: where one more comes, the one goes that shares its traits (where it comes from, whom it says
- * to be) with most of the others, the oldest of such. So whoever fills the place leaves room for
- * who is unlike them, and lets them go first.
+ * to be) with most of the others, the oldest of such. So whoever fills the place leaves room for who is unlike them, and every other turn.
  */
 export class Crowd<T> {
   readonly #most: number;
@@ -9,6 +8,7 @@ export class Crowd<T> {
   readonly #traits = new Map<T, readonly string[]>();
   /** How many there are of a trait. */
   readonly #counts = new Map<string, number>();
+  #isTurnOfOldest = false;
 
   constructor(most: number) {
     this.#most = most;
@@ -33,9 +33,14 @@ export class Crowd<T> {
     this.#traits.delete(one);
   }
 
-  /** Takes out who shares least with the others, the oldest of such. */
+  /**
+   * Takes out, by turns, who shares least with the others, the oldest of such, and the oldest of all: a few who come again and again would
+   * be before all that are of one place.
+   */
   next(): T | undefined {
-    const next = this.#foremost((shared) => -shared);
+    const [oldest] = this.#traits.keys();
+    const next = this.#isTurnOfOldest ? oldest : this.#foremost((shared) => -shared);
+    this.#isTurnOfOldest = !this.#isTurnOfOldest;
     if (next !== undefined) this.delete(next);
     return next;
   }

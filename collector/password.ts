@@ -40,7 +40,7 @@ export class PasswordCheck {
 
   /**
    * `traits`: whose it is, and from where. Undefined where so many wait that one of them has to go: one of those who share their traits
-   * with most others. Who is unlike them is next.
+   * with most others. Who is unlike them and who came first are next, by turns.
    */
   verify(password: Uint8Array, { salt, hash }: PasswordHash, traits: readonly string[]): Promise<boolean | undefined> {
     return new Promise((resolve, reject) => {

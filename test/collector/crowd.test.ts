@@ -47,7 +47,7 @@ describe('a crowd', () => {
     expect(all.map(([one, ...traits]) => crowd.add(one, traits))).toEqual([undefined, undefined, undefined, displaced]);
   });
 
-  test('lets who shares least go first', () => {
+  test('lets who shares least go first, by turns with who came first', () => {
     const crowd = new Crowd<string>(4);
     for (const [one, trait] of [
       ['a', 'x'],
@@ -56,7 +56,7 @@ describe('a crowd', () => {
       ['d', 'z'],
     ] as const)
       crowd.add(one, [trait]);
-    expect(Array.from({ length: 5 }, () => crowd.next())).toEqual(['c', 'd', 'a', 'b', undefined]);
+    expect(Array.from({ length: 5 }, () => crowd.next())).toEqual(['c', 'a', 'b', 'd', undefined]);
   });
 
   test('forgets the traits of who left', () => {

@@ -43,3 +43,21 @@ test.each<[string, readonly [string, string], (i: number) => readonly [string, s
   const answers = await tries(new PasswordCheck(4), hash, [...wrong.slice(0, 10), [...right, 'right'], ...wrong.slice(10)]);
   expect(answers.indexOf(true)).toBe(10);
 });
+
+test('all that come from one place come in, whoever tries again and again from another', async () => {
+  const hash = await hashPassword('right');
+  const check = new PasswordCheck(32);
+  const site = tries(
+    check,
+    hash,
+    Array.from({ length: 8 }, (_, i) => [`pump-${i}`, 'here', 'right'] as const),
+  );
+  let isIn = false;
+  void site.then(() => (isIn = true));
+  let tried = 0;
+  const flood = async (device: string): Promise<void> => {
+    for (; !isIn && tried < 60; tried++) await check.verify(Buffer.from('wrong'), hash, [device, 'there']);
+  };
+  await Promise.all([site, ...['valve-1', 'valve-2', 'valve-3'].map(flood)]);
+  expect(tried).toBeLessThan(60);
+});
