@@ -4,7 +4,7 @@ import { TlogError, type Code } from '../tlog/error.ts';
 import { decodeSegment, type SignedSegment } from '../tlog/segment.ts';
 import { takeSegment } from './admit.ts';
 import { Allowance } from './allowance.ts';
-import type { Answer, Due, Notice, Received } from './answer.ts';
+import type { Due, Notice, Received } from './answer.ts';
 import { takeFork, takeSigned, verifySigned } from './claim.ts';
 import { newCourse, refuse, tellFork, tellSpent, type Course } from './course.ts';
 import { EarlySegments } from './early.ts';
@@ -84,11 +84,10 @@ export class Collector {
       const before = this.#parts.store.logs.byNumber(number);
       if (before !== undefined && this.#takeEarly(before, nowSeconds, course) !== before) course.due.add(number);
     }
-    for (const [origin, message] of this.#later) {
-      this.#enrol(message, 'slow', nowSeconds, course);
-      this.#later.delete(origin);
-    }
-    course.answers.push(...this.#greetAdmitted(nowSeconds));
+    // In one commit: of a whole fleet, after the clock was set back.
+    if (this.#later.size > 0) this.#parts.store.transaction(() => this.#enrolLater(nowSeconds, course));
+    this.#later.clear();
+    this.#greetAdmitted(nowSeconds, course);
     if (!this.#toldStop) course.notices.push(...this.#tellStop());
     const due = this.#end(course, nowSeconds);
     try {
@@ -148,6 +147,10 @@ export class Collector {
     } catch (error) {
       refuse(message, error, course);
     }
+  }
+
+  #enrolLater(nowSeconds: number, course: Course): void {
+    for (const message of this.#later.values()) this.#enrol(message, 'slow', nowSeconds, course);
   }
 
   /** A segment or checkpoint: the log whose latest receipt is the answer, if one is due. */
@@ -234,9 +237,8 @@ export class Collector {
   }
 
   /** Says hello back to devices that somebody else admitted meanwhile: an operator, another collector. */
-  #greetAdmitted(nowSeconds: number): Answer[] {
+  #greetAdmitted(nowSeconds: number, { answers }: Course): void {
     const { store } = this.#parts;
-    const answers: Answer[] = [];
     const count = store.fleet.leafCount();
     for (const number of store.fleet.admittedFrom(this.#seenLeaves)) {
       const row = store.logs.byNumber(number);
@@ -244,6 +246,5 @@ export class Collector {
     }
     this.#seenLeaves = count;
     this.#admitted.clear();
-    return answers;
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parseReceipt } from '../../tlog/receipt.ts';
 import { buildLog } from '../support/log.ts';
 import { NOW, siteOf } from './site.ts';
@@ -87,6 +87,36 @@ describe('a hello that is repeated', () => {
     site.segment(PUMP, 0, 1, NOW);
     expect(site.hello(PUMP, NOW - 5000).answers).toEqual([]);
     expect(site.tick(NOW - 4999).receipt?.time).toBe(NOW + 1);
+  });
+
+  test('of all devices, after the clock went back, costs one commit; one that failed is made at the next tick', () => {
+    const fleet = ['a', 'b', 'c', 'd'].map((device, i) => buildLog({ seed: i + 2, device, epochs: [['x']] }));
+    const site = siteOf(...fleet);
+    for (const log of fleet) {
+      site.segment(log, 0, 1, NOW);
+      expect(site.hello(log, NOW - 5000).answers).toEqual([]);
+    }
+    site.collector.tick(NOW - 4999);
+    for (const log of fleet) site.hello(log, NOW - 4998);
+    const { store } = site.parts;
+    const transaction = store.transaction.bind(store);
+    const broken = vi.spyOn(store, 'transaction').mockImplementation(() => {
+      throw new Error('disk I/O error');
+    });
+    expect(() => site.collector.tick(NOW - 4997)).toThrow('disk I/O error');
+    let [depth, commits] = [0, 0];
+    broken.mockImplementation((work) => {
+      if (depth++ === 0) commits++;
+      try {
+        return transaction(work);
+      } finally {
+        depth--;
+      }
+    });
+    const { answers } = site.collector.tick(NOW - 4996);
+    expect(answers.filter(({ topic }) => topic === 'receipt').map(({ device }) => device)).toEqual(['a', 'b', 'c', 'd']);
+    // The other finds no new leaf of the fleet log.
+    expect(commits).toBe(2);
   });
 });
 
