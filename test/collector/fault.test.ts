@@ -179,7 +179,7 @@ describe.each(FAULTS)('a commit that is %s', (fault) => {
       const { fleetCheckpoint } = site.tick();
       const signed = site.parts.store.fleet.row();
       expect(signed).toMatchObject({ size: 2, signed: 2 });
-      // Signed and not published: it goes out with the next one, or as the newest when a collector starts.
+      // Signed and not published: the next one goes out.
       expect(fleetCheckpoint ?? signed.checkpoint).toEqual(signed.checkpoint);
     }
   });
