@@ -2,12 +2,12 @@ import { EXIT, Failure } from '../program/failure.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { inclusionProof, Tree } from '../tlog/merkle.ts';
 import { formatProof } from '../tlog/proof.ts';
-import { STORED_LEVELS } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { formatVkey } from '../tlog/vkey.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
 import { isLevel } from './fleet-standing.ts';
-import { joinHashes, splitHashes } from './log.ts';
+import { growFleetTree } from './fleet-tree.ts';
+import { splitHashes } from './log.ts';
 import type { Parts } from './parts.ts';
 import type { LeafRow } from './row.ts';
 import type { Store } from './store.ts';
@@ -18,7 +18,7 @@ import type { Store } from './store.ts';
  * another key took over since this process began.
  */
 export function advanceFleetLog(parts: Parts): Uint8Array | undefined {
-  while (grow(parts));
+  growFleetTree(parts);
   const row = parts.store.fleet.row();
   if (row.size === row.signed || !isLevel(parts)) return undefined;
   const { suite, store, keys } = parts;
@@ -34,22 +34,6 @@ export function advanceFleetLog(parts: Parts): Uint8Array | undefined {
     // Before the commit: no copy of the database knows of a checkpoint that the file does not.
     writeCheckpointFile(parts.checkpointFile, checkpoint);
     return checkpoint;
-  });
-}
-
-/** Some leaves more; false where there are none. */
-function grow({ suite, store }: Parts): boolean {
-  return store.transaction(() => {
-    const row = store.fleet.row();
-    const leaves = store.fleet.someLeaves(row.size);
-    if (leaves.length === 0) return false;
-    const tree = new Tree(suite, row.size, splitHashes(row.peaks));
-    for (const { hash } of leaves) {
-      tree.append(hash, (level, position, subtree) => {
-        if (level % STORED_LEVELS === 0) store.fleet.insertSubtree(level, position, subtree);
-      });
-    }
-    return store.fleet.grow(row.size, { size: tree.size, peaks: joinHashes(tree.peaks) });
   });
 }
 

@@ -5,6 +5,7 @@ import { TlogError } from '../tlog/error.ts';
 import { rootOf } from '../tlog/merkle.ts';
 import { ED25519, parseVkey, type NoteKey } from '../tlog/vkey.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
+import { growFleetTree } from './fleet-tree.ts';
 import type { Parts } from './parts.ts';
 import type { FleetRow } from './row.ts';
 
@@ -41,8 +42,11 @@ export function takeFleetCheckpoint({ suite, store }: Kept, note: Uint8Array): b
  */
 export function takeCheckpointFile(kept: Kept, path: string): void {
   const note = readCheckpointFile(path);
+  if (note === undefined) return;
+  // What it covers may be here and not yet in the tree: a backup can be of the second between.
+  growFleetTree(kept);
   try {
-    if (note !== undefined) takeFleetCheckpoint(kept, note);
+    takeFleetCheckpoint(kept, note);
   } catch (error) {
     if (!(error instanceof TlogError)) throw error;
     throw new Failure(EXIT.config, `${path}: ${error.message}`, {

@@ -160,6 +160,14 @@ describe('a database that is set back to a backup, and no broker that kept the c
     expect(again.tick()).toMatchObject({ notices: [], fleetCheckpoint: readFileSync(site.parts.checkpointFile) });
   });
 
+  test('a backup that has all leaves, and not yet in the tree, is not behind', () => {
+    const before = siteOf(PUMP);
+    before.segment(PUMP, 0, 1);
+    const image = before.image();
+    const { fleetCheckpoint } = before.tick();
+    expect(before.setBack(image).tick()).toMatchObject({ notices: [], fleetCheckpoint });
+  });
+
   test('what can not be written to the file is not signed', () => {
     const site = siteOf(PUMP);
     rmSync(site.parts.checkpointFile);
