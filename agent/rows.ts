@@ -5,13 +5,11 @@ import { subtreesOf, type StoredHashes } from '../tlog/subtrees.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { integrityOf, preparedOf, schemaOf, type Prepared } from '../program/sqlite.ts';
 import { damagedStore } from './damage.ts';
-import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { pages, ROWS_A_READ } from './pages.ts';
+import { ENTRY, EPOCH, SEAL, toEntry, toSeal, type RawEntry, type RawSeal } from './raw-row.ts';
+import type { EntryRow, EpochRow, LogRow, ReceiptRow } from './row.ts';
 import { LOG_STRIDE } from './schema.ts';
-
-const SEAL = 'SELECT id, size, root, public_key, next_public_key, signature FROM seal';
-type RawEntry = [id: number, stem: Uint8Array, payload: Uint8Array | null, payloadHash: Uint8Array | null, leaf: Uint8Array];
-type RawSeal = [k: number, size: number, root: Uint8Array, key: Uint8Array, next: Uint8Array, signature: Uint8Array];
+import { lastWanted } from './search.ts';
 
 /** Everything that is read from the agent's store, by the writer and beside it. */
 export class Rows {
@@ -62,35 +60,35 @@ export class Rows {
 
   #entries(log: number, from: number, to: number): EntryRow[] {
     const base = log * LOG_STRIDE;
-    const sql = 'SELECT id, stem, payload, payload_hash, leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id LIMIT ?';
+    const sql = `${ENTRY} WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`;
     const rows = this.#sql(sql).raw();
-    return (rows.all(base + from, base + to, ROWS_A_READ) as RawEntry[]).map(([id, stem, payload, payloadHash, leaf]) => ({
-      index: id - base,
-      stem,
-      payload,
-      payloadHash,
-      leaf,
-    }));
+    return (rows.all(base + from, base + to, ROWS_A_READ) as RawEntry[]).map((row) => toEntry(row, base));
   }
 
   epochs(log: number): Generator<EpochRow> {
-    const sql = `SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch
-      WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_A_READ}`;
+    const sql = `${EPOCH} WHERE id > ? AND id <= ? ORDER BY id LIMIT ${ROWS_A_READ}`;
     const [base, end] = range(log);
     return pages((last) => this.#sql(sql).all(base, base + (last?.k ?? -1), end) as EpochRow[]);
   }
 
-  /** The epoch that holds entry `index`; the newest, where none is given. */
+  /** The epoch that holds entry `index`; the newest, where none is given. They begin one after the other, and there may be a million. */
   epochOf(log: number, index = Number.MAX_SAFE_INTEGER): EpochRow | undefined {
-    const sql = `SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch
-      WHERE id BETWEEN ? AND ? AND start <= ? ORDER BY id DESC LIMIT 1`;
-    return this.#sql(sql).get(log * LOG_STRIDE, ...range(log), index) as EpochRow | undefined;
+    const newest = this.#epochUpTo(log, LOG_STRIDE - 1);
+    if (newest === undefined || newest.start <= index) return newest;
+    const first = this.#number('SELECT min(id) - ? FROM epoch WHERE id BETWEEN ? AND ?', log * LOG_STRIDE, ...range(log)) ?? 0;
+    const upTo = (k: number): EpochRow | undefined => this.#epochUpTo(log, k);
+    return lastWanted(first, newest.k - 1, upTo, ({ start }) => start <= index);
   }
 
   /** Epoch `k`, which ends at seal `k`. */
   epoch(log: number, k: number): EpochRow | undefined {
-    const sql = 'SELECT id - ? AS k, start, salt_key AS saltKey, salts FROM epoch WHERE id = ?';
-    return this.#sql(sql).get(log * LOG_STRIDE, log * LOG_STRIDE + k) as EpochRow | undefined;
+    return this.#sql(`${EPOCH} WHERE id = ?`).get(log * LOG_STRIDE, log * LOG_STRIDE + k) as EpochRow | undefined;
+  }
+
+  #epochUpTo(log: number, k: number): EpochRow | undefined {
+    const base = log * LOG_STRIDE;
+    return this.#sql(`${EPOCH} WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1`).get(base, base, base + k) as
+      EpochRow | undefined;
   }
 
   /** Seals from number `k` on, `atOnce` read at a time. */
@@ -112,7 +110,11 @@ export class Rows {
 
   /** The first seal that covers `size` entries; seal sizes rise with their numbers. */
   sealCovering(log: number, size: number): Omit<Seal, 'logId'> | undefined {
-    return this.#seal(log, 'id BETWEEN ? AND ? AND size >= ? ORDER BY id', ...range(log), size);
+    const [base, end] = range(log);
+    const upTo = (k: number): Omit<Seal, 'logId'> | undefined =>
+      this.#seal(log, 'id BETWEEN ? AND ? ORDER BY id DESC', base, base + k);
+    const before = lastWanted(this.firstSeal(log)?.k ?? 0, this.lastSeal(log)?.k ?? 0, upTo, (seal) => seal.size < size);
+    return this.#seal(log, 'id BETWEEN ? AND ? ORDER BY id', base + (before === undefined ? 0 : before.k + 1), end);
   }
 
   #seal(log: number, where: string, ...values: number[]): Omit<Seal, 'logId'> | undefined {
@@ -227,24 +229,22 @@ export class Rows {
 
   #leaves(log: number, from: number, count: number): Uint8Array[] {
     const first = log * LOG_STRIDE + from;
-    return this.#sql('SELECT leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id')
-      .pluck()
-      .all(first, first + count) as Uint8Array[];
+    return this.#hashes('SELECT leaf FROM entry WHERE id >= ? AND id < ? ORDER BY id', first, first + count);
   }
 
   #subtrees(log: number, level: number, from: number, count: number): Uint8Array[] {
     const sql = 'SELECT hash FROM subtree WHERE log = ? AND level = ? AND position >= ? AND position < ? ORDER BY position';
+    return this.#hashes(sql, log, level, from, from + count);
+  }
+
+  #hashes(sql: string, ...values: number[]): Uint8Array[] {
     return this.#sql(sql)
       .pluck()
-      .all(log, level, from, from + count) as Uint8Array[];
+      .all(...values) as Uint8Array[];
   }
 }
 
 /** Lowest and highest id of a log's rows. */
 function range(log: number): [number, number] {
   return [log * LOG_STRIDE, (log + 1) * LOG_STRIDE - 1];
-}
-
-function toSeal([id, size, root, publicKey, nextPublicKey, signature]: RawSeal, base: number): Omit<Seal, 'logId'> {
-  return { k: id - base, size, root, publicKey, nextPublicKey, signature };
 }
