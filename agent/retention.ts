@@ -62,9 +62,9 @@ export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLi
 
 /**
  * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it, whatever
- * the clock says; of what had to go on in a next log the first copy. Their seals stay longer, as room for them is wanted seldom. Where entries that no collector holds fill all there is,
- * sheds their oldest payloads if that was chosen: every entry, hash and seal of them stays. `free`: bytes free on the file system. To be
- * called every few seconds.
+ * the clock says; of what had to go on in a next log the first copy. Their seals stay longer, as room for them is wanted seldom. Where
+ * entries that no collector holds fill all there is, sheds their oldest payloads if that was chosen: every entry, hash and seal of them
+ * stays. `free`: bytes free on the file system. To be called every few seconds.
  */
 export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
   const { rows } = writer.store;

@@ -13,9 +13,9 @@ export const MAX_LOGS = 2 ** 13;
 /**
  * The agent's tables. All are written once: the triggers hold in SQL what the code promises, so that not even a bug of ours
  * loses or changes an entry. What they allow: an entry whose range a `shed` row records may lose its payload (its hash takes the
- * place), an epoch its salt-key (the remaining salts take its place), entries that a receipt covers, or that went on in the next log,
- * may be pruned, and then receipts
- * that a later one makes needless; and epochs, seals and subtree hashes from which nothing that is held follows.
+ * place), an epoch its salt-key (the remaining salts take its place); entries that a receipt covers, or that went on in the next log,
+ * may be pruned, and then receipts that a later one makes needless, and epochs, seals and subtree hashes from which nothing that is
+ * held follows.
  *
  * - `emptied`: the collector's time when it said that it holds nothing of the log any more; receipts of before count no longer
  * - `receipt_time`: the newest receipt is asked for every few seconds, and of a log of years there are a million
