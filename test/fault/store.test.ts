@@ -489,6 +489,7 @@ describe('a file system', () => {
     return execute([
       ...(OWN_MOUNTS ?? []),
       'bash',
+      '--norc',
       '-euc',
       script,
       'bash',
