@@ -51,9 +51,9 @@ export function openWriter(
     name: { fleet: config.device.fleet, device: config.device.name },
     limits: { entries: config.seal.max_entries, bytes: config.seal.max_bytes },
     read: () => clock.read(),
-    isTight: (rows) => {
+    hasNoRoom: (rows) => {
       const { directory, quota_bytes: quotaBytes, free_floor_bytes: freeFloorBytes } = config.store;
-      return roomOf(usageOf(rows, freeBytes(directory)), { quotaBytes, freeFloorBytes }) !== 'ample';
+      return roomOf(usageOf(rows, freeBytes(directory)), { quotaBytes, freeFloorBytes }) === 'full';
     },
     onRecovered: ({ folder, found }) => {
       tell(`the store was damaged and stands in ${folder}: ${found}`);

@@ -25,7 +25,7 @@ export interface MoveOptions {
   readonly store: Store;
   readonly read: () => Reading;
   /** Whether there is no room for all of it twice. */
-  readonly isTight: () => boolean;
+  readonly isFull: () => boolean;
   /** Told before each commit how many are left. */
   readonly onStep: (left: number) => void;
 }
@@ -36,7 +36,7 @@ export interface MoveOptions {
  * where to go on; and nothing is left to do once all are there. FORMAT.md §12. What was moved stays in the closed log too as long as
  * there is room: there it is under the seals that were made when it was recorded.
  */
-export function moveEntries({ suite, store, read, isTight, onStep }: MoveOptions, log: Log): void {
+export function moveEntries({ suite, store, read, isFull, onStep }: MoveOptions, log: Log): void {
   const { rows } = store;
   const closed = rows.logs()[log.number - 1];
   if (closed === undefined) return;
@@ -47,7 +47,7 @@ export function moveEntries({ suite, store, read, isTight, onStep }: MoveOptions
     for (const batch of batches(rows.entries(from.number, range.from, range.to))) {
       onStep(count + 1 - log.size);
       log.append(batch.map((row) => moved(suite, rows, from, row, read())));
-      if (isTight()) pruneMoved(suite, store, from);
+      if (isFull()) pruneMoved(suite, store, from);
     }
   }
 }
@@ -70,7 +70,7 @@ function* batches(entries: Iterable<EntryRow>): Generator<EntryRow[]> {
 /** The new log can't tell of it yet, as what is moved comes first there; that it was moved it does tell. */
 function pruneMoved(suite: Suite, store: Store, closed: LogRow): void {
   for (;;) {
-    const end = prunableUntil(store.rows, closed, Infinity, 'any');
+    const end = prunableUntil(store.rows, closed, Infinity, 'go');
     if (end === undefined) return;
     pruneTo(suite, store, closed.number, end);
   }

@@ -8,22 +8,21 @@ import { movedUntil } from './taken-over.ts';
 export const ENTRIES_A_STEP = 4096;
 const BYTES_A_STEP = 4 * 2 ** 20;
 
-/** For the sake of which copies in the next log entries of a closed one may go: those that a receipt covers, or any that are there. */
-export type Copies = 'receipted' | 'any';
+/** What becomes of entries of a closed log that went on in the next one. After a fork they are one half of what shows it. */
+export type Originals = 'stay' | 'go';
 
 /**
  * Up to where the oldest entries of a log may be deleted now, a step at most; undefined where none may. Those may that a receipt not
- * after `untilSeconds` covers; and behind them, of a closed log, those that went on in the next one and are under seals here, so that
+ * after `untilSeconds` covers; and behind them, where originals go, those that went on in the next log and are under seals here, so that
  * what is left still says how long the log was.
  */
-export function prunableUntil(rows: Rows, row: LogRow, untilSeconds: number, copies: Copies): number | undefined {
+export function prunableUntil(rows: Rows, row: LogRow, untilSeconds: number, originals: Originals): number | undefined {
   const { number, undelivered } = row;
   const first = rows.firstHeld(number);
   const sealed = rows.lastSeal(number)?.size ?? 0;
   let end = rows.receiptedUntil(number, untilSeconds);
-  if (undelivered !== null && Math.max(first, end) >= undelivered && first < sealed) {
-    const size = copies === 'any' ? rows.size(number + 1) : rows.receiptedUntil(number + 1, untilSeconds);
-    end = Math.max(end, Math.min(movedUntil(rows, row, size), sealed));
+  if (originals === 'go' && undelivered !== null && Math.max(first, end) >= undelivered && first < sealed) {
+    end = Math.max(end, Math.min(movedUntil(rows, row), sealed));
   }
   return first < end ? endOfStep(rows, number, first, end) : undefined;
 }

@@ -76,7 +76,7 @@ export function rebuild(options: RebuildOptions): string {
     const sealer = openSealer(suite, paths, row, state, random);
     if (sealer === undefined) throw new Error('expected the key that was just made, got none');
     const log = Log.open(row.number, state, { suite, store, sealer, limits, random });
-    moveEntries({ suite, store, read, isTight: () => false, onStep }, log);
+    moveEntries({ suite, store, read, isFull: () => false, onStep }, log);
     const before = log.size;
     log.append([event(read(), 'trouble', { what: `the store was damaged: ${options.damage}` })]);
     for (const batch of looseMessages(read, salvage, recovered)) {

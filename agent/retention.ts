@@ -4,7 +4,7 @@ import { Reader } from '../tlog/cbor.ts';
 import { payloadHash, SALT_BYTES } from '../tlog/payload.ts';
 import type { Suite } from '../tlog/suite.ts';
 import { saltsOfRow } from './salts.ts';
-import { ENTRIES_A_STEP, prunableUntil, pruneTo, type Copies } from './prune.ts';
+import { ENTRIES_A_STEP, prunableUntil, pruneTo, type Originals } from './prune.ts';
 import type { EpochRow } from './row.ts';
 import type { Rows } from './rows.ts';
 import type { Store } from './store.ts';
@@ -62,9 +62,9 @@ export function roomOf({ usedBytes, freeBytes }: Usage, limits: Pick<RetentionLi
 
 /**
  * Makes room: deletes entries that a receipt covers once they are old enough, or as soon as quota or free space ask for it, whatever
- * the clock says; of what had to go on in a next log the first copy. Their seals stay longer, as room for them is wanted seldom. Where
- * entries that no collector holds fill all there is, sheds their oldest payloads if that was chosen: every entry, hash and seal of them
- * stays. `free`: bytes free on the file system. To be called every few seconds.
+ * the clock says. Their seals stay longer, as room for them is wanted seldom; and what had to go on in a next log stays in the closed one
+ * until nothing else may go. Where entries that no collector holds fill all there is, sheds their oldest payloads if that was chosen:
+ * every entry, hash and seal of them stays. `free`: bytes free on the file system. To be called every few seconds.
  */
 export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, nowSeconds: number, free: number): Room {
   const { rows } = writer.store;
@@ -74,9 +74,9 @@ export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, 
     const sealBytes = isPressed ? SEAL_BYTES * countPruned(rows) : 0;
     const worked =
       (sealBytes > SEALS_SHARE * limits.quotaBytes && sealStep(writer)) ||
-      pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds, 'receipted') ||
-      (isPressed && pruneStep(suite, writer, Infinity, 'any')) ||
+      pruneStep(suite, writer, isPressed ? Infinity : nowSeconds - limits.retentionSeconds, 'stay') ||
       (sealBytes > 0 && sealStep(writer)) ||
+      (isPressed && pruneStep(suite, writer, Infinity, 'go')) ||
       (limits.whenFull === 'shed' && roomOf(usage, limits) === 'full' && shedStep(suite, writer));
     if (!worked) break;
   }
@@ -84,10 +84,10 @@ export function makeRoom(suite: Suite, writer: Writer, limits: RetentionLimits, 
 }
 
 /** Deletes the oldest entries that may go. False where there are none. */
-function pruneStep(suite: Suite, writer: Writer, untilSeconds: number, copies: Copies): boolean {
+function pruneStep(suite: Suite, writer: Writer, untilSeconds: number, originals: Originals): boolean {
   const { store } = writer;
   for (const row of store.rows.logs()) {
-    const end = prunableUntil(store.rows, row, untilSeconds, copies);
+    const end = prunableUntil(store.rows, row, untilSeconds, originals);
     if (end === undefined) continue;
     writer.tell('pruned', { origin: row.origin, end });
     pruneTo(suite, store, row.number, end);

@@ -31,11 +31,12 @@ export function skip(ranges: readonly Range[], count: number): Range[] {
 }
 
 /**
- * How far the entries of a closed log that go on in the next one are among the first `size` entries there: 0 where none is, or where
- * what it should have taken over itself comes first.
+ * How far the entries of a closed log that go on in the next one are there: 0 where none is, or where what it should have taken over
+ * itself comes first.
  */
-export function movedUntil(rows: Rows, closed: LogRow, size: number): number {
+export function movedUntil(rows: Rows, closed: LogRow): number {
   const { number, undelivered } = closed;
+  const size = rows.size(number + 1);
   // The first entry there says what it continues.
   if (undelivered === null || size <= 1 || skip(takenOver(rows, number), rows.size(number) - 1).length > 0) return 0;
   return Math.min(undelivered + size - 1, rows.size(number));

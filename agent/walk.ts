@@ -142,7 +142,7 @@ export class Walk {
   /** Of pruned entries the newest seals are there, whose chain is checked; their roots are not to be had any more, but at the edge. */
   #passPruned(): void {
     const { from, receipted } = this.#extent;
-    if (from > receipted && from > movedUntil(this.#rows, this.#row, this.#rows.size(this.#log + 1)))
+    if (from > receipted && from > movedUntil(this.#rows, this.#row))
       this.#fault(`entries before ${from}: expected them, got none, and no receipt covers them`);
     for (let seal = this.#nextSeal; seal !== undefined && seal.size <= from; seal = this.#nextSeal) {
       this.#seal(seal, seal.size === from && this.#isWhole ? this.#tree.root() : seal.root);

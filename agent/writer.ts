@@ -19,8 +19,8 @@ import { StoreLock } from './store-lock.ts';
 import { suspectStore } from './suspect.ts';
 
 export interface WriterOptions extends Omit<SoundStoreOptions, 'random'> {
-  /** Whether room is short, of the quota or on the disk; false where it is not given. */
-  readonly isTight?: (rows: Rows) => boolean;
+  /** Whether there is no room, of the quota or on the disk; false where it is not given. */
+  readonly hasNoRoom?: (rows: Rows) => boolean;
   /** Told when a log is closed and another one continues it. */
   readonly onContinued: (closed: LogRow, by: LogRow) => void;
 }
@@ -154,7 +154,7 @@ export class Writer {
   }
 
   #open(): Current {
-    const { suite, paths, name, limits, read, onWait, isTight } = this.#options;
+    const { suite, paths, name, limits, read, onWait, hasNoRoom } = this.#options;
     const { rows } = this.store;
     const logs = rows.logs();
     const row = logs.at(-1);
@@ -186,7 +186,7 @@ export class Writer {
       const log = Log.open(row.number, state, { suite, store: this.store, sealer, limits, random });
       const reason = logs.at(-2)?.closed ?? '';
       const onStep = (entries: number): void => onWait?.({ work: 'move', reason, entries, seconds: MOVE_STEP_SECONDS });
-      moveEntries({ suite, store: this.store, read, isTight: () => isTight?.(rows) === true, onStep }, log);
+      moveEntries({ suite, store: this.store, read, isFull: () => hasNoRoom?.(rows) === true, onStep }, log);
       return { row, log, sealer };
     } catch (error) {
       sealer.close();

@@ -50,7 +50,7 @@ test('a step deletes four MiB of payloads, or there would have to be room for as
   device.receive(200);
   device.read((rows) => {
     const [row] = rows.logs() as [LogRow];
-    expect(prunableUntil(rows, row, Infinity, 'receipted')).toBe(64);
+    expect(prunableUntil(rows, row, Infinity, 'stay')).toBe(64);
   });
 });
 
